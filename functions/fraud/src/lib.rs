@@ -1,0 +1,39 @@
+//! The fraud-detection domain: what a transaction is, how it is scored, and when somebody is told.
+//!
+//! Pure: no AWS, no clock, no I/O. Times are arguments, in seconds since the Unix epoch. Amounts, scores and thresholds
+//! are decimals from the request's text to the stored item; no float is involved anywhere.
+//!
+//! ```
+//! use fraud::{Alert, Threshold, Transaction, assess};
+//!
+//! let transaction = Transaction::parse(br#"{"transaction_id": "t-1", "user_id": "u-1", "amount": 15000.00}"#)?;
+//! let assessment = assess(&transaction);
+//! assert_eq!(assessment.fraud_score.to_string(), "0.9");
+//!
+//! if Threshold::DEFAULT.is_exceeded_by(assessment.fraud_score) {
+//!     let alert = Alert::for_transaction(&transaction, assessment.fraud_score, 1_700_000_000);
+//!     assert!(alert.message.contains(r#""amount":"15000.00""#));
+//! }
+//! # Ok::<(), fraud::Invalid>(())
+//! ```
+#![deny(missing_docs)]
+
+mod amount;
+mod body;
+
+pub mod alert;
+pub mod invalid;
+pub mod pattern;
+pub mod rules;
+pub mod score;
+pub mod threshold;
+pub mod transaction;
+
+pub use alert::Alert;
+pub use amount::{AmountError, MAX_FRACTION_DIGITS, MAX_WHOLE_DIGITS};
+pub use body::MAX_BODY_BYTES;
+pub use invalid::{Field, Invalid};
+pub use pattern::{Pattern, Window};
+pub use score::{Assessment, Score, assess};
+pub use threshold::{InvalidThreshold, Threshold};
+pub use transaction::Transaction;

@@ -1,0 +1,78 @@
+//! The world around the handler: what it needs done, and AWS doing it.
+
+use std::error::Error;
+
+use fraud::{Alert, Assessment, Threshold, Transaction};
+
+use crate::clients;
+use crate::publisher::Publisher;
+use crate::settings::Settings;
+use crate::store::Store;
+use crate::threshold::ThresholdSource;
+
+/// What the handler needs done outside of itself.
+pub trait Outside {
+    /// Stores a transaction that was received at `timestamp`, with what the rules made of it.
+    async fn store(
+        &self,
+        transaction: &Transaction,
+        assessment: &Assessment,
+        timestamp: u64,
+    ) -> Result<(), ProcessError>;
+
+    /// Publishes an alert. At least once: a retry whose first attempt got through publishes it twice.
+    async fn publish(&self, alert: &Alert) -> Result<(), ProcessError>;
+
+    /// The threshold in force at `now`. Always answers, if need be with an older value or the built-in one.
+    async fn threshold(&self, now: u64) -> Threshold;
+}
+
+/// Why a valid transaction was not processed. The sources tell what AWS said; they are for the log alone.
+#[derive(Debug, thiserror::Error)]
+pub enum ProcessError {
+    /// Nothing was stored, or the reply was lost.
+    #[error("storing the transaction failed")]
+    Store(#[source] Box<dyn Error + Send + Sync>),
+    /// The transaction was stored, its alert not published.
+    #[error("publishing the alert failed")]
+    Publish(#[source] Box<dyn Error + Send + Sync>),
+}
+
+/// AWS as the settings name it. Its clients are made once and keep their connections.
+pub struct Aws {
+    store: Store,
+    publisher: Publisher,
+    threshold: ThresholdSource,
+}
+
+impl Aws {
+    /// Makes the clients. Calls nothing yet.
+    pub async fn connect(settings: Settings) -> Self {
+        let shared = clients::configuration().await;
+        let threshold_parameter = settings.threshold_parameter();
+        Self {
+            store: Store::new(aws_sdk_dynamodb::Client::new(&shared), settings.table),
+            publisher: Publisher::new(aws_sdk_sns::Client::new(&shared), settings.topic_arn),
+            threshold: ThresholdSource::new(clients::ssm(&shared), threshold_parameter),
+        }
+    }
+}
+
+impl Outside for Aws {
+    async fn store(
+        &self,
+        transaction: &Transaction,
+        assessment: &Assessment,
+        timestamp: u64,
+    ) -> Result<(), ProcessError> {
+        self.store.put(transaction, assessment, timestamp).await
+    }
+
+    async fn publish(&self, alert: &Alert) -> Result<(), ProcessError> {
+        self.publisher.publish(alert).await
+    }
+
+    async fn threshold(&self, now: u64) -> Threshold {
+        self.threshold.current(now).await
+    }
+}

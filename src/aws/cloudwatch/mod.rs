@@ -1,0 +1,3 @@
+//! Amazon CloudWatch.
+
+pub mod alarm;

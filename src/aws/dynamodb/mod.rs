@@ -1,0 +1,5 @@
+//! Amazon DynamoDB.
+
+mod shape;
+
+pub mod table;

@@ -1,0 +1,306 @@
+//! A table's properties in AWS's shapes and back, and what sets two tables apart. Makes no calls.
+
+use super::table::{Details, Index, Spec};
+use crate::resource::{Failure, Tags};
+use aws_sdk_dynamodb::types::{
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType, Projection,
+    ProjectionType, ScalarAttributeType, SseSpecification, SseStatus, SseType, TableDescription, TableStatus, Tag,
+};
+use aws_smithy_types::error::operation::BuildError;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A table as it is described, as a spec.
+pub(super) fn spec(name: &str, table: &TableDescription, details: Details) -> Spec {
+    let (hash_key, range_key) = keys(table.key_schema());
+    let indexes = table.global_secondary_indexes().iter();
+    let indexes = indexes
+        .filter(|index| index.index_status() != Some(&IndexStatus::Deleting))
+        .map(|index| {
+            let (hash_key, range_key) = keys(index.key_schema());
+            let projection = index.projection().and_then(Projection::projection_type);
+            let projection = projection.map_or("", ProjectionType::as_str).to_owned();
+            let name = index.index_name().unwrap_or_default().to_owned();
+            (
+                name,
+                Index {
+                    hash_key,
+                    range_key,
+                    projection,
+                },
+            )
+        });
+    let indexes: BTreeMap<String, Index> = indexes.collect();
+    // A definition may outlive the index that it was for.
+    let used = in_use(&hash_key, range_key.as_deref(), indexes.values());
+    let attributes = table.attribute_definitions().iter();
+    let attributes = attributes.filter(|attribute| used.contains(attribute.attribute_name()));
+    let attributes: BTreeMap<_, _> = attributes
+        .map(|a| (a.attribute_name().to_owned(), a.attribute_type().as_str().to_owned()))
+        .collect();
+    let billing = table.billing_mode_summary().and_then(|summary| summary.billing_mode());
+    let encrypted = |status: &SseStatus| !matches!(status, SseStatus::Disabled | SseStatus::Disabling);
+    let encryption = table.sse_description().filter(|sse| sse.status().is_none_or(encrypted));
+    Spec {
+        name: name.to_owned(),
+        // AWS leaves the summary out for a table that always was provisioned.
+        billing_mode: billing.map_or("PROVISIONED", BillingMode::as_str).to_owned(),
+        attributes,
+        hash_key,
+        range_key,
+        indexes,
+        point_in_time_recovery: details.point_in_time_recovery,
+        kms_key: encryption.and_then(|sse| sse.kms_master_key_arn()).map(str::to_owned),
+        ttl_attribute: details.ttl_attribute,
+        deletion_protection: table.deletion_protection_enabled().unwrap_or_default(),
+        tags: details.tags,
+    }
+}
+
+/// The hash key and the range key of a table or an index.
+fn keys(schema: &[KeySchemaElement]) -> (String, Option<String>) {
+    let key = |kind: &KeyType| {
+        schema
+            .iter()
+            .find(|k| k.key_type() == kind)
+            .map(|k| k.attribute_name().to_owned())
+    };
+    (key(&KeyType::Hash).unwrap_or_default(), key(&KeyType::Range))
+}
+
+/// What a table is still busy with; `None` when it takes changes.
+pub(super) fn busy(table: &TableDescription) -> Option<String> {
+    let moving = |status: &str| matches!(status, "CREATING" | "UPDATING" | "DELETING" | "ENABLING" | "DISABLING");
+    let status = table.table_status().map_or("", TableStatus::as_str);
+    if moving(status) {
+        return Some(format!("it is {status}"));
+    }
+    for index in table.global_secondary_indexes() {
+        let status = index.index_status().map_or("", IndexStatus::as_str);
+        if moving(status) {
+            return Some(format!(
+                "its index {} is {status}",
+                index.index_name().unwrap_or_default()
+            ));
+        }
+    }
+    let status = table
+        .sse_description()
+        .and_then(|sse| sse.status())
+        .map_or("", SseStatus::as_str);
+    moving(status).then(|| format!("its encryption is {status}"))
+}
+
+/// The names of the indexes to delete, and the indexes to make: one that differs is both.
+pub(super) fn index_changes<'a>(live: &'a Spec, spec: &'a Spec) -> (Vec<&'a str>, Vec<(&'a str, &'a Index)>) {
+    let same = |name: &str| match (live.indexes.get(name), spec.indexes.get(name)) {
+        (Some(old), Some(new)) => {
+            let kind = |of: &Spec, key: &str| of.attributes.get(key).cloned();
+            let mut keys = std::iter::once(&new.hash_key).chain(&new.range_key);
+            old == new && keys.all(|key| kind(live, key) == kind(spec, key))
+        }
+        _ => false,
+    };
+    let gone = live
+        .indexes
+        .keys()
+        .map(String::as_str)
+        .filter(|name| !same(name))
+        .collect();
+    let new = spec.indexes.iter().map(|(name, index)| (name.as_str(), index));
+    (gone, new.filter(|(name, _)| !same(name)).collect())
+}
+
+/// A table's own keys keep their types for life.
+pub(super) fn same_key_types(live: &Spec, spec: &Spec) -> Result<(), Failure> {
+    let keys = std::iter::once(&spec.hash_key).chain(&spec.range_key);
+    for key in keys {
+        if live.attributes.get(key) != spec.attributes.get(key) {
+            let message = format!("the type of {key}, a key of the table {}, cannot be changed", spec.name);
+            return Err(Failure::new("dynamodb:UpdateTable", "KeyType", message)
+                .hint("give the table another name, and move the items"));
+        }
+    }
+    Ok(())
+}
+
+/// The definitions of the attributes that the table's keys and these indexes use. AWS refuses more, and fewer.
+pub(super) fn definitions(spec: &Spec, indexes: &[&Index]) -> Result<Vec<AttributeDefinition>, Failure> {
+    let used = in_use(&spec.hash_key, spec.range_key.as_deref(), indexes.iter().copied());
+    spec.attributes
+        .iter()
+        .filter(|(name, _)| used.contains(name.as_str()))
+        .map(|(name, kind)| {
+            let kind = ScalarAttributeType::from(kind.as_str());
+            AttributeDefinition::builder()
+                .attribute_name(name)
+                .attribute_type(kind)
+                .build()
+        })
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|why| invalid(&why))
+}
+
+/// The attributes that the keys of a table and its indexes use.
+fn in_use<'a>(
+    hash: &'a str,
+    range: Option<&'a str>,
+    indexes: impl IntoIterator<Item = &'a Index>,
+) -> BTreeSet<&'a str> {
+    let mut used: BTreeSet<&str> = range.into_iter().chain([hash]).collect();
+    for index in indexes {
+        used.insert(index.hash_key.as_str());
+        used.extend(index.range_key.as_deref());
+    }
+    used
+}
+
+pub(super) fn key_schema(hash: &str, range: Option<&str>) -> Result<Vec<KeySchemaElement>, Failure> {
+    let keys = std::iter::once((hash, KeyType::Hash)).chain(range.map(|range| (range, KeyType::Range)));
+    keys.map(|(name, kind)| KeySchemaElement::builder().attribute_name(name).key_type(kind).build())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|why| invalid(&why))
+}
+
+pub(super) fn new_index(name: &str, index: &Index) -> Result<GlobalSecondaryIndex, Failure> {
+    GlobalSecondaryIndex::builder()
+        .index_name(name)
+        .set_key_schema(Some(key_schema(&index.hash_key, index.range_key.as_deref())?))
+        .projection(projection(index))
+        .build()
+        .map_err(|why| invalid(&why))
+}
+
+pub(super) fn projection(index: &Index) -> Projection {
+    Projection::builder()
+        .projection_type(ProjectionType::from(index.projection.as_str()))
+        .build()
+}
+
+/// Encryption with this key, or, without one, back to AWS's own.
+pub(super) fn encryption(key: Option<&str>) -> SseSpecification {
+    let specification = SseSpecification::builder().enabled(key.is_some());
+    match key {
+        Some(key) => specification.sse_type(SseType::Kms).kms_master_key_id(key).build(),
+        None => specification.build(),
+    }
+}
+
+pub(super) fn tag_list(tags: &Tags) -> Result<Vec<Tag>, Failure> {
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|why| invalid(&why))
+}
+
+pub(super) fn invalid(why: &BuildError) -> Failure {
+    Failure::new("dynamodb:CreateTable", "InvalidSpec", why.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_dynamodb::types::GlobalSecondaryIndexDescription;
+
+    fn index(hash: &str) -> Index {
+        Index {
+            hash_key: hash.into(),
+            range_key: Some("at".into()),
+            projection: "ALL".into(),
+        }
+    }
+
+    fn table(indexes: &[(&str, Index)], attributes: &[(&str, &str)]) -> Spec {
+        Spec {
+            name: "t".into(),
+            billing_mode: "PAY_PER_REQUEST".into(),
+            attributes: attributes
+                .iter()
+                .map(|(n, k)| ((*n).to_owned(), (*k).to_owned()))
+                .collect(),
+            hash_key: "id".into(),
+            range_key: Some("at".into()),
+            indexes: indexes.iter().map(|(n, i)| ((*n).to_owned(), i.clone())).collect(),
+            point_in_time_recovery: true,
+            kms_key: None,
+            ttl_attribute: None,
+            deletion_protection: false,
+            tags: Tags::new(),
+        }
+    }
+
+    #[test]
+    fn an_index_with_other_keys_or_key_types_is_deleted_and_made_again() {
+        let types = [("id", "S"), ("at", "N"), ("user", "S"), ("shop", "S")];
+        let live = table(
+            &[
+                ("same", index("user")),
+                ("other", index("user")),
+                ("old", index("user")),
+            ],
+            &types,
+        );
+        let spec = table(
+            &[
+                ("same", index("user")),
+                ("other", index("shop")),
+                ("new", index("shop")),
+            ],
+            &types,
+        );
+        let (gone, new) = index_changes(&live, &spec);
+        assert_eq!(gone, ["old", "other"]);
+        assert_eq!(new.iter().map(|(name, _)| *name).collect::<Vec<_>>(), ["new", "other"]);
+
+        let numbers = table(&[("same", index("user"))], &[("id", "S"), ("at", "N"), ("user", "N")]);
+        let letters = table(&[("same", index("user"))], &[("id", "S"), ("at", "N"), ("user", "S")]);
+        assert_eq!(index_changes(&letters, &numbers).0, ["same"]);
+        assert!(same_key_types(&letters, &numbers).is_ok());
+    }
+
+    #[test]
+    fn the_type_of_a_key_of_the_table_stays() {
+        let live = table(&[], &[("id", "S"), ("at", "N")]);
+        let spec = table(&[], &[("id", "S"), ("at", "S")]);
+        assert!(same_key_types(&live, &spec).is_err());
+    }
+
+    #[test]
+    fn only_attributes_in_use_are_defined() {
+        let spec = table(&[], &[("id", "S"), ("at", "N"), ("user", "S"), ("shop", "S")]);
+        let user = index("user");
+        let names = |indexes: &[&Index]| -> Vec<String> {
+            let defined = definitions(&spec, indexes).unwrap();
+            defined.iter().map(|a| a.attribute_name().to_owned()).collect()
+        };
+        assert_eq!(names(&[]), ["at", "id"]);
+        assert_eq!(names(&[&user]), ["at", "id", "user"]);
+    }
+
+    #[test]
+    fn a_key_schema_reads_back_as_written() {
+        assert_eq!(
+            keys(&key_schema("id", Some("at")).unwrap()),
+            ("id".to_owned(), Some("at".to_owned()))
+        );
+        assert_eq!(keys(&key_schema("id", None).unwrap()), ("id".to_owned(), None));
+    }
+
+    #[test]
+    fn a_table_is_busy_until_its_last_index_is_filled() {
+        let described = |status: IndexStatus| {
+            let index = GlobalSecondaryIndexDescription::builder()
+                .index_name("i")
+                .index_status(status)
+                .build();
+            TableDescription::builder()
+                .table_status(TableStatus::Active)
+                .global_secondary_indexes(index)
+                .build()
+        };
+        assert_eq!(
+            busy(&described(IndexStatus::Creating)).as_deref(),
+            Some("its index i is CREATING")
+        );
+        assert_eq!(busy(&described(IndexStatus::Active)), None);
+    }
+}

@@ -1,0 +1,467 @@
+//! A table with its secondary indexes, its encryption, its backups and its expiry.
+
+use super::shape::{
+    busy, definitions, encryption, index_changes, invalid, key_schema, new_index, projection, same_key_types, spec,
+    tag_list,
+};
+use crate::aws::Aws;
+use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilder;
+use aws_sdk_dynamodb::types::{
+    BillingMode, CreateGlobalSecondaryIndexAction, DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate,
+    PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TableDescription, TableStatus,
+    TimeToLiveSpecification, TimeToLiveStatus,
+};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a table may take to become active, to end a change, or to go; AWS needs seconds, rarely minutes.
+const READY: Duration = Duration::from_secs(600);
+/// How long an index may take: it is filled from the table, and that takes the longer the more is in it.
+const FILLED: Duration = Duration::from_secs(3600);
+/// How long a new table may be unknown.
+const VISIBLE: Duration = Duration::from_secs(30);
+
+/// A table's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// 3 to 255 characters.
+    pub name: String,
+    /// `PAY_PER_REQUEST`.
+    pub billing_mode: String,
+    /// The type (`S`, `N` or `B`) of every attribute that is part of a key, of the table or of an index; no others.
+    pub attributes: BTreeMap<String, String>,
+    /// The attribute that spreads items.
+    pub hash_key: String,
+    /// The attribute that orders items of one hash key.
+    pub range_key: Option<String>,
+    /// The global secondary indexes, by name.
+    pub indexes: BTreeMap<String, Index>,
+    /// Can the table be restored to any second of the last 35 days?
+    pub point_in_time_recovery: bool,
+    /// The ARN of the KMS key that encrypts items; a key of AWS's own when `None`.
+    pub kms_key: Option<String>,
+    /// The attribute that says when an item expires.
+    pub ttl_attribute: Option<String>,
+    /// Does AWS refuse to delete the table?
+    pub deletion_protection: bool,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A global secondary index. Nothing of it can be changed in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// The attribute that spreads items.
+    pub hash_key: String,
+    /// The attribute that orders items of one hash key.
+    pub range_key: Option<String>,
+    /// Which attributes it holds: `ALL` or `KEYS_ONLY`.
+    pub projection: String,
+}
+
+/// Reconciles [`Spec`].
+pub struct Table(pub Arc<Aws>);
+
+impl Reconciler for Table {
+    type Spec = Spec;
+    const KIND: &'static str = "dynamodb.table";
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
+    const IDENTITY: &'static [&'static str] = &["name"];
+    const IMMUTABLE: &'static [&'static str] = &["hash_key", "range_key"];
+    const TAGGED: bool = true;
+
+    fn predict(&self, spec: &Spec) -> Outputs {
+        Outputs::from([
+            ("arn".to_owned(), self.arn(&spec.name)),
+            ("name".to_owned(), spec.name.clone()),
+        ])
+    }
+
+    /// By name. A table that is still being made or changed is there; one that is being deleted is not.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let name = &target.spec.name;
+        let (table, mut details) = tokio::join!(self.describe(name), self.details(name));
+        let Some(table) = table? else { return Ok(None) };
+        let creating = table.table_status() == Some(&TableStatus::Creating);
+        if creating && details.as_ref().is_err_and(Failure::is_not_found) {
+            // Tags, which tell whose it is, may not be told before the table is active.
+            self.settle(name, READY).await?;
+            details = self.details(name).await;
+        }
+        let details = match details {
+            Ok(details) => details,
+            // Deleted between two calls.
+            Err(why) if why.is_not_found() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let spec = spec(name, &table, details);
+        let mut outputs = self.predict(&spec);
+        if let Some(arn) = table.table_arn {
+            outputs.insert("arn".to_owned(), arn);
+        }
+        Ok(Some(Observed::new(spec, outputs)))
+    }
+
+    /// One call makes the table with its indexes, encryption and tags. What must wait until it is active comes after;
+    /// a crash in between leaves a table that lacks it, which an update completes.
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let aws = &self.0;
+        let indexes: Vec<&Index> = spec.indexes.values().collect();
+        let attributes = definitions(spec, &indexes)?;
+        let keys = key_schema(&spec.hash_key, spec.range_key.as_deref())?;
+        let indexes = spec.indexes.iter().map(|(name, index)| new_index(name, index));
+        let indexes = indexes.collect::<Result<Vec<_>, _>>()?;
+        let indexes = (!indexes.is_empty()).then_some(indexes);
+        let encryption = spec.kms_key.as_deref().map(|key| encryption(Some(key)));
+        let tags = tag_list(&spec.tags)?;
+        aws.call("dynamodb:CreateTable", || {
+            aws.dynamodb
+                .create_table()
+                .table_name(&spec.name)
+                .billing_mode(BillingMode::from(spec.billing_mode.as_str()))
+                .set_attribute_definitions(Some(attributes.clone()))
+                .set_key_schema(Some(keys.clone()))
+                .set_global_secondary_indexes(indexes.clone())
+                .set_sse_specification(encryption.clone())
+                .deletion_protection_enabled(spec.deletion_protection)
+                .set_tags(Some(tags.clone()))
+                .send()
+        })
+        .await?;
+        self.settle(&spec.name, READY).await?;
+        if spec.point_in_time_recovery {
+            self.recover(&spec.name, true).await?;
+        }
+        if let Some(attribute) = &spec.ttl_attribute {
+            self.expire(&spec.name, attribute, true).await?;
+        }
+        Ok(self.predict(spec))
+    }
+
+    /// AWS takes one change of a table at a time, and each only when the one before has ended.
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        let name = &spec.name;
+        if changes.has("attributes") {
+            same_key_types(&live.spec, spec)?;
+        }
+        self.settle(name, FILLED).await?;
+        if changes.has("tags") {
+            self.tag(live.output("arn"), &live.spec.tags, &spec.tags).await?;
+        }
+        if changes.has("deletion_protection") {
+            self.change(name, READY, |t| t.deletion_protection_enabled(spec.deletion_protection))
+                .await?;
+        }
+        if changes.has("billing_mode") {
+            self.change(name, READY, |t| {
+                t.billing_mode(BillingMode::from(spec.billing_mode.as_str()))
+            })
+            .await?;
+        }
+        if changes.has("kms_key") {
+            self.change(name, READY, |t| {
+                t.sse_specification(encryption(spec.kms_key.as_deref()))
+            })
+            .await?;
+        }
+        if changes.any(&["indexes", "attributes"]) {
+            self.reindex(&live.spec, spec).await?;
+        }
+        if changes.has("point_in_time_recovery") {
+            self.recover(name, spec.point_in_time_recovery).await?;
+        }
+        if changes.has("ttl_attribute") {
+            if let Some(old) = &live.spec.ttl_attribute {
+                self.expire(name, old, false).await?;
+            }
+            if let Some(new) = &spec.ttl_attribute {
+                self.expire(name, new, true).await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Waits until the table is gone: only then is its name free.
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let aws = &self.0;
+        let name = &live.spec.name;
+        if live.spec.deletion_protection {
+            let message = format!("the table {name} is protected against deletion");
+            return Err(Failure::new("dynamodb:DeleteTable", "DeletionProtection", message)
+                .hint("turn deletion protection off first, then delete again"));
+        }
+        let deleted = aws
+            .call("dynamodb:DeleteTable", || {
+                aws.dynamodb.delete_table().table_name(name).send()
+            })
+            .await;
+        match deleted {
+            Ok(_) => self.gone(name).await,
+            Err(why) if why.is_not_found() => Ok(()),
+            Err(why) => Err(why),
+        }
+    }
+}
+
+/// What is told of a table by calls of their own.
+pub(super) struct Details {
+    pub(super) point_in_time_recovery: bool,
+    pub(super) ttl_attribute: Option<String>,
+    pub(super) tags: Tags,
+}
+
+impl Table {
+    fn arn(&self, name: &str) -> String {
+        self.0.arn("dynamodb", &format!("table/{name}"))
+    }
+
+    /// The table; `None` when there is none or it is being deleted.
+    async fn describe(&self, name: &str) -> Result<Option<TableDescription>, Failure> {
+        let aws = &self.0;
+        let found = aws
+            .call("dynamodb:DescribeTable", || {
+                aws.dynamodb.describe_table().table_name(name).send()
+            })
+            .await;
+        match found {
+            Ok(found) => Ok(found.table.filter(|t| t.table_status() != Some(&TableStatus::Deleting))),
+            Err(why) if why.is_not_found() => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+
+    async fn details(&self, name: &str) -> Result<Details, Failure> {
+        let aws = &self.0;
+        let (backups, ttl, tags) = tokio::try_join!(
+            aws.call("dynamodb:DescribeContinuousBackups", || {
+                aws.dynamodb.describe_continuous_backups().table_name(name).send()
+            }),
+            aws.call("dynamodb:DescribeTimeToLive", || {
+                aws.dynamodb.describe_time_to_live().table_name(name).send()
+            }),
+            self.tags(name),
+        )?;
+        let recovery = backups
+            .continuous_backups_description()
+            .and_then(|backups| backups.point_in_time_recovery_description())
+            .and_then(|recovery| recovery.point_in_time_recovery_status());
+        let expires =
+            |status: &TimeToLiveStatus| matches!(status, TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling);
+        let ttl = ttl
+            .time_to_live_description
+            .filter(|ttl| ttl.time_to_live_status().is_some_and(expires));
+        Ok(Details {
+            point_in_time_recovery: recovery == Some(&PointInTimeRecoveryStatus::Enabled),
+            ttl_attribute: ttl.and_then(|ttl| ttl.attribute_name),
+            tags,
+        })
+    }
+
+    /// The tags, without those of AWS itself.
+    async fn tags(&self, name: &str) -> Result<Tags, Failure> {
+        let aws = &self.0;
+        let arn = self.arn(name);
+        let mut tags = Tags::new();
+        let mut token: Option<String> = None;
+        loop {
+            let page = aws
+                .call("dynamodb:ListTagsOfResource", || {
+                    aws.dynamodb
+                        .list_tags_of_resource()
+                        .resource_arn(&arn)
+                        .set_next_token(token.clone())
+                        .send()
+                })
+                .await?;
+            tags.extend(
+                page.tags
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|tag| (tag.key, tag.value)),
+            );
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                tags.retain(|key, _| !key.starts_with("aws:"));
+                return Ok(tags);
+            }
+        }
+    }
+
+    /// Waits until the table and its indexes take changes.
+    async fn settle(&self, name: &str, patience: Duration) -> Result<(), Failure> {
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(250);
+        loop {
+            let waiting = match self.describe(name).await? {
+                Some(table) => busy(&table),
+                None if start.elapsed() < VISIBLE => Some("it is not known yet".to_owned()),
+                None => {
+                    let message = format!("the table {name} is not there, or is being deleted");
+                    return Err(Failure {
+                        class: Class::NotFound,
+                        ..Failure::new("dynamodb:DescribeTable", "NoTable", message)
+                    });
+                }
+            };
+            let Some(what) = waiting else { return Ok(()) };
+            if start.elapsed() >= patience {
+                return Err(late(&format!("the table {name} to be ready: {what}"), patience));
+            }
+            sleep(pause).await;
+            pause = (pause * 2).min(Duration::from_secs(3));
+        }
+    }
+
+    /// Waits until there is no table of this name.
+    async fn gone(&self, name: &str) -> Result<(), Failure> {
+        let aws = &self.0;
+        let start = Instant::now();
+        let mut pause = Duration::from_millis(250);
+        loop {
+            let found = aws
+                .call("dynamodb:DescribeTable", || {
+                    aws.dynamodb.describe_table().table_name(name).send()
+                })
+                .await;
+            match found {
+                Ok(_) if start.elapsed() >= READY => {
+                    return Err(late(&format!("the table {name} to be gone"), READY));
+                }
+                Ok(_) => sleep(pause).await,
+                Err(why) if why.is_not_found() => return Ok(()),
+                Err(why) => return Err(why),
+            }
+            pause = (pause * 2).min(Duration::from_secs(3));
+        }
+    }
+
+    /// Makes one change and waits for its end.
+    async fn change(
+        &self,
+        name: &str,
+        patience: Duration,
+        change: impl Fn(UpdateTableFluentBuilder) -> UpdateTableFluentBuilder,
+    ) -> Result<(), Failure> {
+        let aws = &self.0;
+        aws.call("dynamodb:UpdateTable", || {
+            change(aws.dynamodb.update_table().table_name(name)).send()
+        })
+        .await?;
+        self.settle(name, patience).await
+    }
+
+    /// Deletes and makes indexes, one by one. Deletions come first: an attribute's type is free to change only when no
+    /// index uses it.
+    async fn reindex(&self, live: &Spec, spec: &Spec) -> Result<(), Failure> {
+        let (gone, new) = index_changes(live, spec);
+        for name in gone {
+            let delete = DeleteGlobalSecondaryIndexAction::builder().index_name(name).build();
+            let delete = delete.map_err(|why| invalid(&why))?;
+            let update = GlobalSecondaryIndexUpdate::builder().delete(delete).build();
+            self.change(&spec.name, FILLED, |t| t.global_secondary_index_updates(update.clone()))
+                .await?;
+        }
+        let kept = spec
+            .indexes
+            .iter()
+            .filter(|(name, _)| new.iter().all(|(other, _)| *other != name.as_str()));
+        let mut standing: Vec<&Index> = kept.map(|(_, index)| index).collect();
+        for (name, index) in new {
+            standing.push(index);
+            let attributes = definitions(spec, &standing)?;
+            let create = CreateGlobalSecondaryIndexAction::builder()
+                .index_name(name)
+                .set_key_schema(Some(key_schema(&index.hash_key, index.range_key.as_deref())?))
+                .projection(projection(index))
+                .build()
+                .map_err(|why| invalid(&why))?;
+            let update = GlobalSecondaryIndexUpdate::builder().create(create).build();
+            self.change(&spec.name, FILLED, |t| {
+                let t = t.set_attribute_definitions(Some(attributes.clone()));
+                t.global_secondary_index_updates(update.clone())
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn recover(&self, name: &str, on: bool) -> Result<(), Failure> {
+        let aws = &self.0;
+        let recovery = PointInTimeRecoverySpecification::builder()
+            .point_in_time_recovery_enabled(on)
+            .build();
+        let recovery = recovery.map_err(|why| invalid(&why))?;
+        aws.call("dynamodb:UpdateContinuousBackups", || {
+            let update = aws.dynamodb.update_continuous_backups().table_name(name);
+            update.point_in_time_recovery_specification(recovery.clone()).send()
+        })
+        .await?;
+        Ok(())
+    }
+
+    async fn expire(&self, name: &str, attribute: &str, on: bool) -> Result<(), Failure> {
+        let aws = &self.0;
+        let expiry = TimeToLiveSpecification::builder()
+            .enabled(on)
+            .attribute_name(attribute)
+            .build();
+        let expiry = expiry.map_err(|why| invalid(&why))?;
+        let updated = aws
+            .call("dynamodb:UpdateTimeToLive", || {
+                aws.dynamodb
+                    .update_time_to_live()
+                    .table_name(name)
+                    .time_to_live_specification(expiry.clone())
+                    .send()
+            })
+            .await;
+        match updated {
+            Err(why) if why.code == "ValidationException" => {
+                Err(why
+                    .hint("a change of the expiry can take AWS an hour, and until then it takes no other; try later"))
+            }
+            Err(why) => Err(why),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn tag(&self, arn: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
+        let aws = &self.0;
+        let gone: Vec<_> = live.keys().filter(|key| !desired.contains_key(*key)).cloned().collect();
+        if !gone.is_empty() {
+            aws.call("dynamodb:UntagResource", || {
+                aws.dynamodb
+                    .untag_resource()
+                    .resource_arn(arn)
+                    .set_tag_keys(Some(gone.clone()))
+                    .send()
+            })
+            .await?;
+        }
+        let tags = tag_list(desired)?;
+        if !tags.is_empty() {
+            aws.call("dynamodb:TagResource", || {
+                aws.dynamodb
+                    .tag_resource()
+                    .resource_arn(arn)
+                    .set_tags(Some(tags.clone()))
+                    .send()
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+fn late(what: &str, patience: Duration) -> Failure {
+    let message = format!("waited {} s for {what}", patience.as_secs());
+    Failure {
+        class: Class::Exhausted,
+        ..Failure::new("dynamodb:DescribeTable", "NotReadyYet", message)
+    }
+    .hint("AWS goes on with it; run the same command again later to continue from there")
+}

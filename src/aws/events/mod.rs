@@ -1,0 +1,4 @@
+//! Amazon EventBridge.
+
+pub mod rule;
+pub mod target;

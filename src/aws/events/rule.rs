@@ -1,0 +1,183 @@
+//! A rule on the default event bus that runs by the clock.
+
+use super::target::{list, remove};
+use crate::aws::Aws;
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use aws_sdk_eventbridge::types::{RuleState, Tag};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A rule's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Up to 64 characters, unique on the bus.
+    pub name: String,
+    /// Up to 512 characters.
+    pub description: String,
+    /// `rate(5 minutes)` or a cron expression.
+    pub schedule: String,
+    /// Does it run?
+    pub enabled: bool,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Reconciles [`Spec`].
+pub struct Rule(pub Arc<Aws>);
+
+impl Reconciler for Rule {
+    type Spec = Spec;
+    const KIND: &'static str = "events.rule";
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
+    const IDENTITY: &'static [&'static str] = &["name"];
+    const TAGGED: bool = true;
+
+    fn predict(&self, spec: &Spec) -> Outputs {
+        let arn = self.0.arn("events", &format!("rule/{}", spec.name));
+        Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), spec.name.clone())])
+    }
+
+    /// By name, which the ARN follows from.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let name = &target.spec.name;
+        let mut outputs = self.predict(target.spec);
+        let arn = outputs.get("arn").cloned().unwrap_or_default();
+        let rule = self.0.call("events:DescribeRule", || {
+            self.0.events.describe_rule().name(name).send()
+        });
+        let tags = self.0.call("events:ListTagsForResource", || {
+            self.0.events.list_tags_for_resource().resource_arn(&arn).send()
+        });
+        let (rule, tags) = match tokio::try_join!(rule, tags) {
+            Ok(both) => both,
+            Err(why) if why.is_not_found() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let tags = tags.tags.unwrap_or_default().into_iter();
+        let spec = Spec {
+            name: name.clone(),
+            description: rule.description.unwrap_or_default(),
+            schedule: rule.schedule_expression.unwrap_or_default(),
+            enabled: rule.state != Some(RuleState::Disabled),
+            tags: tags
+                .filter(|tag| !tag.key.starts_with("aws:"))
+                .map(|tag| (tag.key, tag.value))
+                .collect(),
+        };
+        if let Some(arn) = rule.arn {
+            outputs.insert("arn".to_owned(), arn);
+        }
+        Ok(Some(Observed::new(spec, outputs)))
+    }
+
+    /// Idempotent.
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        self.put(spec, Some(to_wire(&spec.tags)?)).await?;
+        Ok(self.predict(spec))
+    }
+
+    /// EventBridge replaces a rule as a whole; its targets and its tags stay.
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        let arn = live.output("arn");
+        if changes.any(&["description", "schedule", "enabled"]) {
+            self.put(spec, None).await?;
+        }
+        if changes.has("tags") {
+            let gone: Vec<_> = live
+                .spec
+                .tags
+                .keys()
+                .filter(|k| !spec.tags.contains_key(*k))
+                .cloned()
+                .collect();
+            if !gone.is_empty() {
+                self.0
+                    .call("events:UntagResource", || {
+                        let untag = self.0.events.untag_resource().resource_arn(arn);
+                        untag.set_tag_keys(Some(gone.clone())).send()
+                    })
+                    .await?;
+            }
+            let tags = to_wire(&spec.tags)?;
+            if !tags.is_empty() {
+                self.0
+                    .call("events:TagResource", || {
+                        self.0
+                            .events
+                            .tag_resource()
+                            .resource_arn(arn)
+                            .set_tags(Some(tags.clone()))
+                            .send()
+                    })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// With whatever targets it still has: EventBridge does not delete a rule otherwise.
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let name = &live.spec.name;
+        let targets = match list(&self.0, name).await {
+            Ok(targets) => targets,
+            Err(why) if why.is_not_found() => return Ok(()),
+            Err(why) => return Err(why),
+        };
+        remove(&self.0, name, targets.into_iter().map(|target| target.id).collect()).await?;
+        let deleted = self
+            .0
+            .call("events:DeleteRule", || self.0.events.delete_rule().name(name).send())
+            .await;
+        match deleted {
+            Err(why) if !why.is_not_found() => Err(why),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Rule {
+    /// Tags count only for a rule that is not there yet.
+    async fn put(&self, spec: &Spec, tags: Option<Vec<Tag>>) -> Result<(), Failure> {
+        self.0
+            .call("events:PutRule", || {
+                let state = if spec.enabled {
+                    RuleState::Enabled
+                } else {
+                    RuleState::Disabled
+                };
+                self.0
+                    .events
+                    .put_rule()
+                    .name(&spec.name)
+                    .description(&spec.description)
+                    .schedule_expression(&spec.schedule)
+                    .state(state)
+                    .set_tags(tags.clone())
+                    .send()
+            })
+            .await?;
+        Ok(())
+    }
+}
+
+fn to_wire(tags: &Tags) -> Result<Vec<Tag>, Failure> {
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect::<Result<_, _>>()
+        .map_err(|why| Failure::new("events:TagResource", "InvalidTag", why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn tags_are_sent_as_they_are() -> Result<(), Failure> {
+        let tags = to_wire(&Tags::from([("Project".into(), "x".into())]))?;
+        assert_eq!(
+            tags.iter().map(|tag| (tag.key(), tag.value())).collect::<Vec<_>>(),
+            [("Project", "x")]
+        );
+        Ok(())
+    }
+}

@@ -1,0 +1,7 @@
+//! AWS IAM.
+
+mod wire;
+
+pub mod attachment;
+pub mod policy;
+pub mod role;

@@ -1,0 +1,314 @@
+//! A managed policy. Its document is kept in versions, of which one is the default and in force.
+
+use super::attachment::detach;
+use super::wire::{decode, from_wire, once_known, present, to_wire};
+use crate::aws::{Aws, Document};
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use aws_sdk_iam::types::{PolicyUsageType, PolicyVersion};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// How many versions IAM keeps of one policy ("IAM and AWS STS quotas"). One more is refused.
+const MOST_VERSIONS: usize = 5;
+
+/// A policy's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Up to 128 characters, unique in the account.
+    pub name: String,
+    /// Up to 1000 characters; fixed for the policy's life.
+    pub description: String,
+    /// What it allows, up to 6144 characters without white space.
+    pub document: Document,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Reconciles [`Spec`].
+pub struct Policy(pub Arc<Aws>);
+
+impl Reconciler for Policy {
+    type Spec = Spec;
+    const KIND: &'static str = "iam.policy";
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
+    const IDENTITY: &'static [&'static str] = &["name"];
+    const IMMUTABLE: &'static [&'static str] = &["description"];
+    const TAGGED: bool = true;
+
+    fn predict(&self, spec: &Spec) -> Outputs {
+        Outputs::from([
+            ("arn".to_owned(), self.arn(&spec.name)),
+            ("name".to_owned(), spec.name.clone()),
+        ])
+    }
+
+    /// By the ARN that follows from the name, with the document that is in force.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let name = &target.spec.name;
+        let arn = self.arn(name);
+        let found = self
+            .0
+            .call("iam:GetPolicy", || self.0.iam.get_policy().policy_arn(&arn).send())
+            .await;
+        let Some(policy) = present(found)?.and_then(|found| found.policy) else {
+            return Ok(None);
+        };
+        let version = policy.default_version_id.unwrap_or_default();
+        let found = self
+            .0
+            .call("iam:GetPolicyVersion", || {
+                self.0
+                    .iam
+                    .get_policy_version()
+                    .policy_arn(&arn)
+                    .version_id(&version)
+                    .send()
+            })
+            .await;
+        // Deleted between the two calls.
+        let Some(found) = present(found)? else { return Ok(None) };
+        let document = found.policy_version.and_then(|version| version.document);
+        let spec = Spec {
+            name: name.clone(),
+            description: policy.description.unwrap_or_default(),
+            document: document.map(|text| Document::parse(&decode(&text))).unwrap_or_default(),
+            tags: from_wire(policy.tags),
+        };
+        let outputs = Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), name.clone())]);
+        Ok(Some(Observed::new(spec, outputs)))
+    }
+
+    /// Waits until IAM itself knows the policy, so that it can be attached.
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let arn = self.arn(&spec.name);
+        let tags = to_wire(&spec.tags)?;
+        let description = Some(spec.description.clone()).filter(|text| !text.is_empty());
+        self.0
+            .call("iam:CreatePolicy", || {
+                self.0
+                    .iam
+                    .create_policy()
+                    .policy_name(&spec.name)
+                    .set_description(description.clone())
+                    .policy_document(spec.document.text())
+                    .set_tags(Some(tags.clone()))
+                    .send()
+            })
+            .await?;
+        once_known(&format!("policy {}", spec.name), || {
+            self.0
+                .call("iam:GetPolicy", || self.0.iam.get_policy().policy_arn(&arn).send())
+        })
+        .await?;
+        Ok(self.predict(spec))
+    }
+
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        let arn = live.output("arn");
+        if changes.has("document") {
+            let versions = self.versions(arn).await?;
+            if versions.len() >= MOST_VERSIONS
+                && let Some(oldest) = oldest(&versions)
+            {
+                self.delete_version(arn, oldest).await?;
+            }
+            self.0
+                .call("iam:CreatePolicyVersion", || {
+                    let create = self.0.iam.create_policy_version().policy_arn(arn);
+                    create.policy_document(spec.document.text()).set_as_default(true).send()
+                })
+                .await?;
+        }
+        if changes.has("tags") {
+            let gone: Vec<_> = live
+                .spec
+                .tags
+                .keys()
+                .filter(|k| !spec.tags.contains_key(*k))
+                .cloned()
+                .collect();
+            if !gone.is_empty() {
+                self.0
+                    .call("iam:UntagPolicy", || {
+                        self.0
+                            .iam
+                            .untag_policy()
+                            .policy_arn(arn)
+                            .set_tag_keys(Some(gone.clone()))
+                            .send()
+                    })
+                    .await?;
+            }
+            let tags = to_wire(&spec.tags)?;
+            if !tags.is_empty() {
+                self.0
+                    .call("iam:TagPolicy", || {
+                        self.0
+                            .iam
+                            .tag_policy()
+                            .policy_arn(arn)
+                            .set_tags(Some(tags.clone()))
+                            .send()
+                    })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Detached first from everyone who has it. Where somebody uses it as a permissions boundary it stays, and IAM
+    /// says so: taking a boundary away would give rights.
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let arn = live.output("arn");
+        self.detach_all(arn).await?;
+        let versions = present(self.versions(arn).await)?.unwrap_or_default();
+        let others = versions.iter().filter(|version| !version.is_default_version);
+        let others: Vec<_> = others.filter_map(PolicyVersion::version_id).collect();
+        for version in others {
+            self.delete_version(arn, version).await?;
+        }
+        let deleted = self
+            .0
+            .call("iam:DeletePolicy", || self.0.iam.delete_policy().policy_arn(arn).send())
+            .await;
+        present(deleted)?;
+        Ok(())
+    }
+}
+
+impl Policy {
+    fn arn(&self, name: &str) -> String {
+        format!("arn:{}:iam::{}:policy/{name}", self.0.partition(), self.0.account)
+    }
+
+    async fn versions(&self, arn: &str) -> Result<Vec<PolicyVersion>, Failure> {
+        let mut all = Vec::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let page = self
+                .0
+                .call("iam:ListPolicyVersions", || {
+                    let list = self.0.iam.list_policy_versions().policy_arn(arn);
+                    list.set_marker(marker.clone()).send()
+                })
+                .await?;
+            all.extend(page.versions.unwrap_or_default());
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    async fn delete_version(&self, arn: &str, version: &str) -> Result<(), Failure> {
+        let deleted = self
+            .0
+            .call("iam:DeletePolicyVersion", || {
+                self.0
+                    .iam
+                    .delete_policy_version()
+                    .policy_arn(arn)
+                    .version_id(version)
+                    .send()
+            })
+            .await;
+        present(deleted)?;
+        Ok(())
+    }
+
+    async fn detach_all(&self, arn: &str) -> Result<(), Failure> {
+        let (mut roles, mut users, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+        let mut marker: Option<String> = None;
+        loop {
+            let page = self
+                .0
+                .call("iam:ListEntitiesForPolicy", || {
+                    self.0
+                        .iam
+                        .list_entities_for_policy()
+                        .policy_arn(arn)
+                        .policy_usage_filter(PolicyUsageType::PermissionsPolicy)
+                        .set_marker(marker.clone())
+                        .send()
+                })
+                .await;
+            let Some(page) = present(page)? else { return Ok(()) };
+            roles.extend(
+                page.policy_roles
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|role| role.role_name),
+            );
+            users.extend(
+                page.policy_users
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|user| user.user_name),
+            );
+            groups.extend(
+                page.policy_groups
+                    .unwrap_or_default()
+                    .into_iter()
+                    .filter_map(|group| group.group_name),
+            );
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                break;
+            }
+        }
+        for role in &roles {
+            detach(&self.0, role, arn).await?;
+        }
+        for user in &users {
+            let detached = self
+                .0
+                .call("iam:DetachUserPolicy", || {
+                    self.0.iam.detach_user_policy().user_name(user).policy_arn(arn).send()
+                })
+                .await;
+            present(detached)?;
+        }
+        for group in &groups {
+            let detached = self
+                .0
+                .call("iam:DetachGroupPolicy", || {
+                    self.0
+                        .iam
+                        .detach_group_policy()
+                        .group_name(group)
+                        .policy_arn(arn)
+                        .send()
+                })
+                .await;
+            present(detached)?;
+        }
+        Ok(())
+    }
+}
+
+/// The oldest version that may be deleted. Ids are `v1`, `v2` and so on, and never given twice.
+fn oldest(versions: &[PolicyVersion]) -> Option<&str> {
+    let others = versions.iter().filter(|version| !version.is_default_version);
+    others
+        .filter_map(PolicyVersion::version_id)
+        .min_by_key(|id| id.trim_start_matches('v').parse::<u64>().unwrap_or(u64::MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn version(id: &str, default: bool) -> PolicyVersion {
+        PolicyVersion::builder()
+            .version_id(id)
+            .is_default_version(default)
+            .build()
+    }
+
+    #[test]
+    fn the_oldest_version_goes_unless_it_is_in_force() {
+        let versions = [version("v10", false), version("v2", true), version("v9", false)];
+        assert_eq!(oldest(&versions), Some("v9"));
+        assert_eq!(oldest(&versions[1..2]), None);
+    }
+}

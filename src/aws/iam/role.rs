@@ -1,0 +1,232 @@
+//! A role: who may assume it. What it may do hangs on it as attachments.
+
+use super::attachment::{attached, detach};
+use super::wire::{decode, from_wire, once_known, present, to_wire};
+use crate::aws::{Aws, Document};
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A role's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Up to 64 characters, unique in the account.
+    pub name: String,
+    /// Up to 1000 characters.
+    pub description: String,
+    /// Who may assume it.
+    pub assume_role_policy: Document,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Reconciles [`Spec`].
+pub struct Role(pub Arc<Aws>);
+
+impl Reconciler for Role {
+    type Spec = Spec;
+    const KIND: &'static str = "iam.role";
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
+    const IDENTITY: &'static [&'static str] = &["name"];
+    const TAGGED: bool = true;
+
+    fn predict(&self, spec: &Spec) -> Outputs {
+        let arn = format!("arn:{}:iam::{}:role/{}", self.0.partition(), self.0.account, spec.name);
+        Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), spec.name.clone())])
+    }
+
+    /// By name, which the ARN follows from. For some seconds after a change IAM may still answer with what was before.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let name = &target.spec.name;
+        let found = self
+            .0
+            .call("iam:GetRole", || self.0.iam.get_role().role_name(name).send())
+            .await;
+        let Some(role) = present(found)?.and_then(|found| found.role) else {
+            return Ok(None);
+        };
+        let policy = role.assume_role_policy_document.as_deref().map(decode);
+        let spec = Spec {
+            name: role.role_name.clone(),
+            description: role.description.unwrap_or_default(),
+            assume_role_policy: policy.map(|text| Document::parse(&text)).unwrap_or_default(),
+            tags: from_wire(role.tags),
+        };
+        let outputs = Outputs::from([("arn".to_owned(), role.arn), ("name".to_owned(), role.role_name)]);
+        Ok(Some(Observed::new(spec, outputs)))
+    }
+
+    /// Waits until IAM itself knows the role. Other services learn of it some seconds later, which the retry table
+    /// waits for.
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let tags = to_wire(&spec.tags)?;
+        let created = self
+            .0
+            .call("iam:CreateRole", || {
+                self.0
+                    .iam
+                    .create_role()
+                    .role_name(&spec.name)
+                    .description(&spec.description)
+                    .assume_role_policy_document(spec.assume_role_policy.text())
+                    .set_tags(Some(tags.clone()))
+                    .send()
+            })
+            .await?;
+        once_known(&format!("role {}", spec.name), || {
+            self.0
+                .call("iam:GetRole", || self.0.iam.get_role().role_name(&spec.name).send())
+        })
+        .await?;
+        let mut outputs = self.predict(spec);
+        if let Some(role) = created.role {
+            outputs.insert("arn".to_owned(), role.arn);
+        }
+        Ok(outputs)
+    }
+
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        let name = &live.spec.name;
+        if changes.has("description") {
+            // Not UpdateRole, which would reset the longest session to one hour.
+            self.0
+                .call("iam:UpdateRoleDescription", || {
+                    let update = self.0.iam.update_role_description().role_name(name);
+                    update.description(&spec.description).send()
+                })
+                .await?;
+        }
+        if changes.has("assume_role_policy") {
+            self.0
+                .call("iam:UpdateAssumeRolePolicy", || {
+                    let update = self.0.iam.update_assume_role_policy().role_name(name);
+                    update.policy_document(spec.assume_role_policy.text()).send()
+                })
+                .await?;
+        }
+        if changes.has("tags") {
+            let gone: Vec<_> = live
+                .spec
+                .tags
+                .keys()
+                .filter(|k| !spec.tags.contains_key(*k))
+                .cloned()
+                .collect();
+            if !gone.is_empty() {
+                self.0
+                    .call("iam:UntagRole", || {
+                        self.0
+                            .iam
+                            .untag_role()
+                            .role_name(name)
+                            .set_tag_keys(Some(gone.clone()))
+                            .send()
+                    })
+                    .await?;
+            }
+            let tags = to_wire(&spec.tags)?;
+            if !tags.is_empty() {
+                self.0
+                    .call("iam:TagRole", || {
+                        self.0
+                            .iam
+                            .tag_role()
+                            .role_name(name)
+                            .set_tags(Some(tags.clone()))
+                            .send()
+                    })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// With everything that hangs on the role, whoever hung it there: IAM does not delete a role otherwise.
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let name = &live.spec.name;
+        let Some(policies) = present(attached(&self.0, name).await)? else {
+            return Ok(());
+        };
+        for policy in &policies {
+            detach(&self.0, name, policy).await?;
+        }
+        for policy in &self.inline_policies(name).await? {
+            let deleted = self
+                .0
+                .call("iam:DeleteRolePolicy", || {
+                    self.0
+                        .iam
+                        .delete_role_policy()
+                        .role_name(name)
+                        .policy_name(policy)
+                        .send()
+                })
+                .await;
+            present(deleted)?;
+        }
+        for profile in &self.instance_profiles(name).await? {
+            let removed = self
+                .0
+                .call("iam:RemoveRoleFromInstanceProfile", || {
+                    let remove = self.0.iam.remove_role_from_instance_profile().role_name(name);
+                    remove.instance_profile_name(profile).send()
+                })
+                .await;
+            present(removed)?;
+        }
+        let deleted = self
+            .0
+            .call("iam:DeleteRole", || self.0.iam.delete_role().role_name(name).send())
+            .await;
+        present(deleted)?;
+        Ok(())
+    }
+}
+
+impl Role {
+    /// The names of the policies that are part of the role. None where there is no role.
+    async fn inline_policies(&self, role: &str) -> Result<Vec<String>, Failure> {
+        let mut all = Vec::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let page = self
+                .0
+                .call("iam:ListRolePolicies", || {
+                    let list = self.0.iam.list_role_policies().role_name(role);
+                    list.set_marker(marker.clone()).send()
+                })
+                .await;
+            let Some(page) = present(page)? else { return Ok(all) };
+            all.extend(page.policy_names);
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// The names of the instance profiles that hold the role. None where there is no role.
+    async fn instance_profiles(&self, role: &str) -> Result<Vec<String>, Failure> {
+        let mut all = Vec::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let page = self
+                .0
+                .call("iam:ListInstanceProfilesForRole", || {
+                    let list = self.0.iam.list_instance_profiles_for_role().role_name(role);
+                    list.set_marker(marker.clone()).send()
+                })
+                .await;
+            let Some(page) = present(page)? else { return Ok(all) };
+            all.extend(
+                page.instance_profiles
+                    .into_iter()
+                    .map(|profile| profile.instance_profile_name),
+            );
+            marker = page.marker.filter(|_| page.is_truncated);
+            if marker.is_none() {
+                return Ok(all);
+            }
+        }
+    }
+}

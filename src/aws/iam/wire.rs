@@ -1,0 +1,98 @@
+//! What the kinds of IAM share: documents and tags as IAM sends them, and waiting until it knows what was made.
+
+use crate::resource::{Class, Failure, Tags};
+use aws_sdk_iam::types::Tag;
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// IAM promises only "a few seconds", and up to ten are seen. Three times that.
+const KNOWN_WITHIN: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Repeats `call` while IAM does not know what it names. IAM answers from many places, and what was made a moment ago
+/// is not known to all of them at once. `what` names it for the message when the wait was in vain.
+pub(super) async fn once_known<T, F>(what: &str, call: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let since = Instant::now();
+    loop {
+        let mut why = match call().await {
+            Err(why) if why.is_not_found() => why,
+            other => return other,
+        };
+        if since.elapsed() >= KNOWN_WITHIN {
+            why.class = Class::Exhausted;
+            return Err(why.hint(format!("waited {} s for IAM to know {what}", since.elapsed().as_secs())));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+/// `None` where IAM says that there is no such thing.
+pub(super) fn present<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(why) if why.is_not_found() => Ok(None),
+        Err(why) => Err(why),
+    }
+}
+
+/// Tags as IAM takes them.
+pub(super) fn to_wire(tags: &Tags) -> Result<Vec<Tag>, Failure> {
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect::<Result<_, _>>()
+        .map_err(|why| Failure::new("iam:Tag", "InvalidTag", why.to_string()))
+}
+
+/// Tags as IAM gives them back, without those of AWS's own.
+pub(super) fn from_wire(tags: Option<Vec<Tag>>) -> Tags {
+    let tags = tags.unwrap_or_default().into_iter();
+    tags.filter(|tag| !tag.key.starts_with("aws:"))
+        .map(|tag| (tag.key, tag.value))
+        .collect()
+}
+
+/// The text behind a percent-encoding (RFC 3986), in which IAM gives documents back. Whatever is no code stays.
+pub(super) fn decode(text: &str) -> String {
+    let mut out = Vec::with_capacity(text.len());
+    let mut rest = text.as_bytes();
+    while let Some((&first, tail)) = rest.split_first() {
+        let decoded = match tail {
+            [high, low, ..] if first == b'%' => hex(*high).zip(hex(*low)).map(|(high, low)| (high << 4) | low),
+            _ => None,
+        };
+        out.push(decoded.unwrap_or(first));
+        rest = if decoded.is_some() { &tail[2..] } else { tail };
+    }
+    String::from_utf8_lossy(&out).into_owned()
+}
+
+fn hex(digit: u8) -> Option<u8> {
+    char::from(digit).to_digit(16).and_then(|value| value.try_into().ok())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_document_is_decoded() {
+        assert_eq!(decode("%7B%22a%22%3A%20%22%C3%A4%2B*%22%7D"), r#"{"a": "ä+*"}"#);
+        assert_eq!(decode("100%"), "100%");
+        assert_eq!(decode("%zz%4"), "%zz%4");
+    }
+
+    #[test]
+    fn tags_of_aws_are_left_out() -> Result<(), Failure> {
+        let tags = Tags::from([
+            ("Project".into(), "x".into()),
+            ("aws:cloudformation:stack-id".into(), "y".into()),
+        ]);
+        let read = from_wire(Some(to_wire(&tags)?));
+        assert_eq!(read, Tags::from([("Project".into(), "x".into())]));
+        Ok(())
+    }
+}

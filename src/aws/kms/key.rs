@@ -1,0 +1,411 @@
+//! A symmetric key of our own. AWS never deletes a key at once: one that is pending deletion counts as gone.
+
+use crate::aws::{Aws, Document};
+use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
+use futures_util::{StreamExt, TryStreamExt, stream};
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::{Instant, sleep};
+
+/// How long a new key may take until it is known and usable; AWS needs some seconds.
+const USABLE: Duration = Duration::from_secs(60);
+/// Between two looks at a new key.
+const POLL: Duration = Duration::from_millis(500);
+/// How many keys are asked for their tags at a time.
+const AT_ONCE: usize = 8;
+
+/// A key's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Up to 8192 characters.
+    pub description: String,
+    /// May it be used?
+    pub enabled: bool,
+    /// Does AWS rotate the key material once a year?
+    pub rotation: bool,
+    /// For how many days a deleted key can still be saved, 7 to 30. AWS learns it only when the key is deleted.
+    pub deletion_window_days: u32,
+    /// Who may use and administer it. Never empty: without one, AWS makes a policy of its own.
+    pub policy: Document,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Reconciles [`Spec`].
+pub struct Key(pub Arc<Aws>);
+
+impl Reconciler for Key {
+    type Spec = Spec;
+    const KIND: &'static str = "kms.key";
+    const OUTPUTS: &'static [&'static str] = &["arn", "id"];
+    const IDENTITY: &'static [&'static str] = &[];
+    const REPEATABLE: bool = true;
+    const TAGGED: bool = true;
+
+    /// By the recorded id; when that key is gone, the first one that carries our ownership tags and is not gone.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let window = target.spec.deletion_window_days;
+        if let Some(id) = target.output("id")
+            && let Some(found) = self.read(id, window).await?
+        {
+            return Ok(Some(found));
+        }
+        let all = self.0.shared("kms:keys", || self.all()).await?;
+        let ours: Vec<_> = all
+            .iter()
+            .filter(|(_, tags)| target.owns(tags))
+            .map(|(id, _)| id.clone())
+            .collect();
+        for id in ours {
+            if let Some(found) = self.read(&id, window).await? {
+                return Ok(Some(found));
+            }
+        }
+        Ok(None)
+    }
+
+    /// The tags come with the key, so one that was made just before a crash is found again. A lost reply is never
+    /// answered by a second call.
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let aws = &self.0;
+        let tags = tag_list(&spec.tags)?;
+        let created = aws
+            .call("kms:CreateKey", || {
+                let key = aws
+                    .kms
+                    .create_key()
+                    .description(&spec.description)
+                    .policy(spec.policy.text());
+                key.set_tags(Some(tags.clone())).send()
+            })
+            .await?;
+        let Some(key) = created.key_metadata else {
+            return Err(Failure::new("kms:CreateKey", "NoKey", "AWS answered without a key"));
+        };
+        let id = key.key_id();
+        self.usable(id).await?;
+        if spec.rotation {
+            self.rotate_new(id).await?;
+        }
+        if !spec.enabled {
+            self.enable(id, false).await?;
+        }
+        Ok(self.outputs(&key))
+    }
+
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        let aws = &self.0;
+        let id = live.output("id");
+        // A disabled key refuses to have its rotation changed: enable first, disable last.
+        if changes.has("enabled") && spec.enabled {
+            self.enable(id, true).await?;
+        }
+        if changes.has("description") {
+            aws.call("kms:UpdateKeyDescription", || {
+                aws.kms
+                    .update_key_description()
+                    .key_id(id)
+                    .description(&spec.description)
+                    .send()
+            })
+            .await?;
+        }
+        if changes.has("policy") {
+            aws.call("kms:PutKeyPolicy", || {
+                aws.kms
+                    .put_key_policy()
+                    .key_id(id)
+                    .policy_name("default")
+                    .policy(spec.policy.text())
+                    .send()
+            })
+            .await?;
+        }
+        if changes.has("rotation") {
+            self.rotate(id, spec.rotation).await?;
+        }
+        if changes.has("tags") {
+            self.tag(id, &live.spec.tags, &spec.tags).await?;
+        }
+        if changes.has("enabled") && !spec.enabled {
+            self.enable(id, false).await?;
+        }
+        Ok(())
+    }
+
+    /// Schedules the deletion. From then on the key counts as gone, though it can be saved until the window ends.
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let aws = &self.0;
+        let window = i32::try_from(live.spec.deletion_window_days).unwrap_or(i32::MAX);
+        let deleted = aws
+            .call("kms:ScheduleKeyDeletion", || {
+                let key = aws.kms.schedule_key_deletion().key_id(live.output("id"));
+                key.pending_window_in_days(window).send()
+            })
+            .await;
+        match deleted {
+            Err(why) if !why.is_not_found() && !is_pending(&why) => Err(why),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Key {
+    /// What KMS tells of one key; `None` when it is gone or on its way out.
+    async fn read(&self, id: &str, deletion_window_days: u32) -> Result<Option<Observed<Spec>>, Failure> {
+        let aws = &self.0;
+        let (key, policy, rotation, tags) = tokio::join!(
+            aws.call("kms:DescribeKey", || aws.kms.describe_key().key_id(id).send()),
+            aws.call("kms:GetKeyPolicy", || aws
+                .kms
+                .get_key_policy()
+                .key_id(id)
+                .policy_name("default")
+                .send()),
+            aws.call("kms:GetKeyRotationStatus", || aws
+                .kms
+                .get_key_rotation_status()
+                .key_id(id)
+                .send()),
+            tags(aws, id),
+        );
+        // First of all whether it is there: of a key on its way out not everything can be read.
+        let Some(key) = present(key)?.and_then(|found| found.key_metadata) else {
+            return Ok(None);
+        };
+        if on_its_way_out(&key) {
+            return Ok(None);
+        }
+        let (Some(policy), Some(rotation), Some(tags)) = (present(policy)?, present(rotation)?, present(tags)?) else {
+            return Ok(None);
+        };
+        let spec = Spec {
+            description: key.description().unwrap_or_default().to_owned(),
+            enabled: key.key_state() != Some(&KeyState::Disabled),
+            rotation: rotation.key_rotation_enabled,
+            deletion_window_days,
+            policy: policy.policy().map(Document::parse).unwrap_or_default(),
+            tags,
+        };
+        Ok(Some(Observed::new(spec, self.outputs(&key))))
+    }
+
+    /// All keys of the account whose tags we may read, and their tags.
+    async fn all(&self) -> Result<Vec<(String, Tags)>, Failure> {
+        let reads: Vec<_> = self.ids().await?.into_iter().map(|id| self.tagged(id)).collect();
+        let found: Vec<_> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
+        let mut found: Vec<_> = found.into_iter().flatten().collect();
+        found.sort();
+        Ok(found)
+    }
+
+    async fn ids(&self) -> Result<Vec<String>, Failure> {
+        let aws = &self.0;
+        let mut ids = Vec::new();
+        let mut marker: Option<String> = None;
+        loop {
+            let page = aws
+                .call("kms:ListKeys", || {
+                    aws.kms.list_keys().limit(1000).set_marker(marker.clone()).send()
+                })
+                .await?;
+            ids.extend(page.keys.unwrap_or_default().into_iter().filter_map(|key| key.key_id));
+            marker = if page.truncated { page.next_marker } else { None };
+            if marker.is_none() {
+                return Ok(ids);
+            }
+        }
+    }
+
+    /// A key with its tags. A key whose policy keeps us out is not one that we made.
+    async fn tagged(&self, id: String) -> Result<Option<(String, Tags)>, Failure> {
+        match tags(&self.0, &id).await {
+            Ok(tags) => Ok(Some((id, tags))),
+            Err(why) if why.is_not_found() || why.code.contains("AccessDenied") => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Waits until a new key is known and enabled.
+    async fn usable(&self, id: &str) -> Result<(), Failure> {
+        let aws = &self.0;
+        let start = Instant::now();
+        loop {
+            let found = aws
+                .call("kms:DescribeKey", || aws.kms.describe_key().key_id(id).send())
+                .await;
+            let key = present(found)?.and_then(|found| found.key_metadata);
+            if key.is_some_and(|key| key.key_state().is_none_or(|state| *state == KeyState::Enabled)) {
+                return Ok(());
+            }
+            if start.elapsed() >= USABLE {
+                let message = format!("waited {} s for the new key {id} to be enabled", USABLE.as_secs());
+                return Err(Failure {
+                    class: Class::Exhausted,
+                    ..Failure::new("kms:DescribeKey", "NotUsableYet", message)
+                }
+                .hint("run the same command again: it goes on with this key"));
+            }
+            sleep(POLL).await;
+        }
+    }
+
+    /// Rotation for a key so new that not every part of KMS need know it yet.
+    async fn rotate_new(&self, id: &str) -> Result<(), Failure> {
+        let start = Instant::now();
+        loop {
+            match self.rotate(id, true).await {
+                Err(why) if why.is_not_found() && start.elapsed() < USABLE => sleep(POLL).await,
+                other => return other,
+            }
+        }
+    }
+
+    async fn rotate(&self, id: &str, on: bool) -> Result<(), Failure> {
+        let aws = &self.0;
+        if on {
+            aws.call("kms:EnableKeyRotation", || {
+                aws.kms.enable_key_rotation().key_id(id).send()
+            })
+            .await?;
+        } else {
+            aws.call("kms:DisableKeyRotation", || {
+                aws.kms.disable_key_rotation().key_id(id).send()
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn enable(&self, id: &str, on: bool) -> Result<(), Failure> {
+        let aws = &self.0;
+        if on {
+            aws.call("kms:EnableKey", || aws.kms.enable_key().key_id(id).send())
+                .await?;
+        } else {
+            aws.call("kms:DisableKey", || aws.kms.disable_key().key_id(id).send())
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn tag(&self, id: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
+        let aws = &self.0;
+        let gone: Vec<_> = live
+            .keys()
+            .filter(|name| !desired.contains_key(*name))
+            .cloned()
+            .collect();
+        if !gone.is_empty() {
+            aws.call("kms:UntagResource", || {
+                aws.kms
+                    .untag_resource()
+                    .key_id(id)
+                    .set_tag_keys(Some(gone.clone()))
+                    .send()
+            })
+            .await?;
+        }
+        let tags = tag_list(desired)?;
+        if !tags.is_empty() {
+            aws.call("kms:TagResource", || {
+                aws.kms.tag_resource().key_id(id).set_tags(Some(tags.clone())).send()
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    fn outputs(&self, key: &KeyMetadata) -> Outputs {
+        let id = key.key_id();
+        let arn = key
+            .arn()
+            .map_or_else(|| self.0.arn("kms", &format!("key/{id}")), str::to_owned);
+        Outputs::from([("arn".to_owned(), arn), ("id".to_owned(), id.to_owned())])
+    }
+}
+
+/// The tags of a key, without those of AWS itself.
+pub(super) async fn tags(aws: &Aws, id: &str) -> Result<Tags, Failure> {
+    let mut tags = Tags::new();
+    let mut marker: Option<String> = None;
+    loop {
+        let page = aws
+            .call("kms:ListResourceTags", || {
+                aws.kms
+                    .list_resource_tags()
+                    .key_id(id)
+                    .set_marker(marker.clone())
+                    .send()
+            })
+            .await?;
+        tags.extend(
+            page.tags
+                .unwrap_or_default()
+                .into_iter()
+                .map(|tag| (tag.tag_key, tag.tag_value)),
+        );
+        marker = if page.truncated { page.next_marker } else { None };
+        if marker.is_none() {
+            tags.retain(|name, _| !name.starts_with("aws:"));
+            return Ok(tags);
+        }
+    }
+}
+
+/// Is the key pending deletion?
+pub(super) fn on_its_way_out(key: &KeyMetadata) -> bool {
+    matches!(
+        key.key_state(),
+        Some(KeyState::PendingDeletion | KeyState::PendingReplicaDeletion)
+    )
+}
+
+/// What a read brought; `None` when there is nothing to read.
+fn present<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(why) if why.is_not_found() => Ok(None),
+        Err(why) => Err(why),
+    }
+}
+
+/// Does this refusal say that the deletion is scheduled already?
+fn is_pending(why: &Failure) -> bool {
+    why.code == "KMSInvalidStateException" && why.message.contains("pending deletion")
+}
+
+fn tag_list(tags: &Tags) -> Result<Vec<Tag>, Failure> {
+    tags.iter()
+        .map(|(name, value)| Tag::builder().tag_key(name).tag_value(value).build())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|why| Failure::new("kms:TagResource", "InvalidTag", why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn key(state: KeyState) -> KeyMetadata {
+        KeyMetadata::builder().key_id("k").key_state(state).build().unwrap()
+    }
+
+    #[test]
+    fn a_key_pending_deletion_is_on_its_way_out_and_a_disabled_one_is_not() {
+        assert!(on_its_way_out(&key(KeyState::PendingDeletion)));
+        assert!(!on_its_way_out(&key(KeyState::Disabled)));
+    }
+
+    #[test]
+    fn a_deletion_scheduled_before_is_no_failure() {
+        let refusal = |message: &str| Failure::new("kms:ScheduleKeyDeletion", "KMSInvalidStateException", message);
+        assert!(is_pending(&refusal(
+            "arn:aws:kms:us-east-1:1:key/k is pending deletion."
+        )));
+        assert!(!is_pending(&refusal(
+            "arn:aws:kms:us-east-1:1:key/k is pending import."
+        )));
+    }
+}

@@ -1,0 +1,4 @@
+//! AWS KMS.
+
+pub mod alias;
+pub mod key;

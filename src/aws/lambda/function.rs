@@ -1,0 +1,531 @@
+//! A function from a zip file, with its reserved concurrency, which AWS keeps beside it.
+
+use crate::aws::Aws;
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{
+    Architecture, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration, LastUpdateStatus, Runtime, State,
+    TracingConfig, TracingMode,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How often to look whether a function is ready. `GetFunction` may be called 100 times a second.
+const POLL: Duration = Duration::from_millis(250);
+/// How long a function may take to become ready, usually 1 to 4 s.
+const READY: Duration = Duration::from_secs(180);
+/// How long a function may take to go, usually 1 s.
+const GONE: Duration = Duration::from_secs(60);
+
+/// A function's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Up to 64 characters.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The ARN of the role that it runs as.
+    pub role: String,
+    /// `provided.al2023` for a binary of our own.
+    pub runtime: String,
+    /// What is called; any text for a binary of our own.
+    pub handler: String,
+    /// `arm64` or `x86_64`.
+    pub architecture: String,
+    /// Memory in MB, with which its share of a CPU grows.
+    pub memory_mb: u32,
+    /// Seconds after which an invocation is stopped.
+    pub timeout_seconds: u32,
+    /// How many invocations run at once, at least and at most; `None` takes from the account's common stock.
+    pub reserved_concurrency: Option<u32>,
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// The ARN of the queue or topic for events that nobody could handle.
+    pub dead_letter_arn: Option<String>,
+    /// `Active` or `PassThrough`.
+    pub tracing: String,
+    /// The ARN of the KMS key that encrypts the environment.
+    pub kms_key: Option<String>,
+    /// SHA-256 of the zip file, in base64, as AWS tells it.
+    pub code_sha256: String,
+    /// The path of the zip file, read when it is sent.
+    #[serde(default)]
+    pub code_zip: String,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Reconciles [`Spec`].
+pub struct Function(pub Arc<Aws>);
+
+impl Reconciler for Function {
+    type Spec = Spec;
+    const KIND: &'static str = "lambda.function";
+    const OUTPUTS: &'static [&'static str] = &["arn", "name", "invoke_arn"];
+    const IDENTITY: &'static [&'static str] = &["name"];
+    const INPUTS: &'static [&'static str] = &["code_zip"];
+    const TAGGED: bool = true;
+
+    fn predict(&self, spec: &Spec) -> Outputs {
+        let arn = self.0.arn("lambda", &format!("function:{}", spec.name));
+        self.outputs(&spec.name, arn)
+    }
+
+    /// By name. One call tells everything.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let name = &target.spec.name;
+        let Some(found) = self.get(name).await? else {
+            return Ok(None);
+        };
+        let Some(config) = found.configuration else {
+            return Ok(None);
+        };
+        if config.state() == Some(&State::Deleting) {
+            return Ok(None);
+        }
+        if let (None, Some(why)) = (&found.tags, &found.tags_error) {
+            // Without its tags the function would look like somebody else's.
+            return Err(Failure::new("lambda:ListTags", why.error_code(), why.message())
+                .hint("allow lambda:ListTags for the principal that runs fraudctl"));
+        }
+        let arn = config.function_arn.clone().unwrap_or_default();
+        let concurrency = found.concurrency.and_then(|found| found.reserved_concurrent_executions);
+        let spec = Spec {
+            name: name.clone(),
+            reserved_concurrency: concurrency.and_then(|number| u32::try_from(number).ok()),
+            tags: found
+                .tags
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|(key, _)| !key.starts_with("aws:"))
+                .collect(),
+            code_zip: target.spec.code_zip.clone(),
+            ..configured(config)
+        };
+        Ok(Some(Observed::new(spec, self.outputs(name, arn))))
+    }
+
+    /// The function first, complete but for its reserved concurrency: a death in between leaves one field to update.
+    /// Lambda has to be able to assume the role, which the retry table waits for.
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let zip = zip(spec).await?;
+        self.0
+            .call("lambda:CreateFunction", || {
+                self.0
+                    .lambda
+                    .create_function()
+                    .function_name(&spec.name)
+                    .description(&spec.description)
+                    .role(&spec.role)
+                    .runtime(Runtime::from(spec.runtime.as_str()))
+                    .handler(&spec.handler)
+                    .architectures(Architecture::from(spec.architecture.as_str()))
+                    .memory_size(signed(spec.memory_mb))
+                    .timeout(signed(spec.timeout_seconds))
+                    .environment(environment(spec))
+                    .set_dead_letter_config(spec.dead_letter_arn.as_deref().map(dead_letter))
+                    .tracing_config(tracing(spec))
+                    .set_kms_key_arn(spec.kms_key.clone())
+                    .code(FunctionCode::builder().zip_file(zip.clone()).build())
+                    .set_tags(Some(spec.tags.clone().into_iter().collect()))
+                    .send()
+            })
+            .await?;
+        self.ready(&spec.name).await?;
+        if spec.reserved_concurrency.is_some() {
+            self.reserve(spec).await?;
+        }
+        Ok(self.predict(spec))
+    }
+
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        if changes.any(&["code_sha256", "architecture"]) {
+            self.update_code(spec).await?;
+        }
+        if changes.any(CONFIGURATION) {
+            self.update_configuration(spec, changes).await?;
+        }
+        if changes.has("reserved_concurrency") {
+            self.reserve(spec).await?;
+        }
+        if changes.has("tags") {
+            self.retag(live, spec).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let name = &live.spec.name;
+        let deleted = self
+            .0
+            .call("lambda:DeleteFunction", || {
+                self.0.lambda.delete_function().function_name(name).send()
+            })
+            .await;
+        match deleted {
+            Err(why) if why.is_not_found() => return Ok(()),
+            Err(why) => return Err(why),
+            Ok(_) => {}
+        }
+        let since = Instant::now();
+        while self.get(name).await?.is_some() {
+            if since.elapsed() >= GONE {
+                return Err(late(name, "be gone", since));
+            }
+            tokio::time::sleep(POLL).await;
+        }
+        Ok(())
+    }
+}
+
+/// The fields that `UpdateFunctionConfiguration` changes.
+const CONFIGURATION: &[&str] = &[
+    "description",
+    "role",
+    "runtime",
+    "handler",
+    "memory_mb",
+    "timeout_seconds",
+    "environment",
+    "dead_letter_arn",
+    "tracing",
+    "kms_key",
+];
+
+impl Function {
+    fn outputs(&self, name: &str, arn: String) -> Outputs {
+        let invoke_arn = format!(
+            "arn:{}:apigateway:{}:lambda:path/2015-03-31/functions/{arn}/invocations",
+            self.0.partition(),
+            self.0.region
+        );
+        Outputs::from([
+            ("arn".to_owned(), arn),
+            ("name".to_owned(), name.to_owned()),
+            ("invoke_arn".to_owned(), invoke_arn),
+        ])
+    }
+
+    async fn get(&self, name: &str) -> Result<Option<GetFunctionOutput>, Failure> {
+        let found = self
+            .0
+            .call("lambda:GetFunction", || {
+                self.0.lambda.get_function().function_name(name).send()
+            })
+            .await;
+        match found {
+            Ok(found) => Ok(Some(found)),
+            Err(why) if why.is_not_found() => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+
+    /// Waits until a creation or an update has come to its end.
+    async fn ready(&self, name: &str) -> Result<(), Failure> {
+        let since = Instant::now();
+        loop {
+            // A function made just now may not be found at once.
+            let config = self.get(name).await?.and_then(|found| found.configuration);
+            match config.as_ref().map_or(Progress::Busy, progress) {
+                Progress::Ready => return Ok(()),
+                Progress::Failed(reason) => {
+                    return Err(Failure::new(
+                        "lambda:GetFunction",
+                        "Failed",
+                        format!("function {name}: {reason}"),
+                    ));
+                }
+                Progress::Busy if since.elapsed() >= READY => return Err(late(name, "be ready", since)),
+                Progress::Busy => tokio::time::sleep(POLL).await,
+            }
+        }
+    }
+
+    async fn update_code(&self, spec: &Spec) -> Result<(), Failure> {
+        let zip = zip(spec).await?;
+        self.0
+            .call("lambda:UpdateFunctionCode", || {
+                self.0
+                    .lambda
+                    .update_function_code()
+                    .function_name(&spec.name)
+                    .architectures(Architecture::from(spec.architecture.as_str()))
+                    .zip_file(zip.clone())
+                    .send()
+            })
+            .await?;
+        self.ready(&spec.name).await
+    }
+
+    /// An empty text takes the dead-letter target or the key away.
+    async fn update_configuration(&self, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        let text = |field: &str, value: &str| changes.has(field).then(|| value.to_owned());
+        let number = |field: &str, value: u32| changes.has(field).then(|| signed(value));
+        let dead_letter_arn = spec.dead_letter_arn.as_deref().unwrap_or_default();
+        let request = self
+            .0
+            .lambda
+            .update_function_configuration()
+            .function_name(&spec.name)
+            .set_description(text("description", &spec.description))
+            .set_role(text("role", &spec.role))
+            .set_runtime(changes.has("runtime").then(|| Runtime::from(spec.runtime.as_str())))
+            .set_handler(text("handler", &spec.handler))
+            .set_memory_size(number("memory_mb", spec.memory_mb))
+            .set_timeout(number("timeout_seconds", spec.timeout_seconds))
+            .set_environment(changes.has("environment").then(|| environment(spec)))
+            .set_dead_letter_config(changes.has("dead_letter_arn").then(|| dead_letter(dead_letter_arn)))
+            .set_tracing_config(changes.has("tracing").then(|| tracing(spec)))
+            .set_kms_key_arn(text("kms_key", spec.kms_key.as_deref().unwrap_or_default()));
+        self.0
+            .call("lambda:UpdateFunctionConfiguration", || request.clone().send())
+            .await?;
+        self.ready(&spec.name).await
+    }
+
+    async fn reserve(&self, spec: &Spec) -> Result<(), Failure> {
+        let Some(number) = spec.reserved_concurrency else {
+            self.0
+                .call("lambda:DeleteFunctionConcurrency", || {
+                    self.0
+                        .lambda
+                        .delete_function_concurrency()
+                        .function_name(&spec.name)
+                        .send()
+                })
+                .await?;
+            return Ok(());
+        };
+        let reserved = self
+            .0
+            .call("lambda:PutFunctionConcurrency", || {
+                self.0
+                    .lambda
+                    .put_function_concurrency()
+                    .function_name(&spec.name)
+                    .reserved_concurrent_executions(signed(number))
+                    .send()
+            })
+            .await;
+        match reserved {
+            Err(why) if why.message.contains("UnreservedConcurrentExecution") => {
+                Err(why.hint("raise the account's quota of concurrent executions, or use --no-reserved-concurrency"))
+            }
+            Err(why) => Err(why),
+            Ok(_) => Ok(()),
+        }
+    }
+
+    async fn retag(&self, live: &Observed<Spec>, spec: &Spec) -> Result<(), Failure> {
+        let arn = live.output("arn");
+        let gone: Vec<_> = live
+            .spec
+            .tags
+            .keys()
+            .filter(|key| !spec.tags.contains_key(*key))
+            .cloned()
+            .collect();
+        if !gone.is_empty() {
+            self.0
+                .call("lambda:UntagResource", || {
+                    self.0
+                        .lambda
+                        .untag_resource()
+                        .resource(arn)
+                        .set_tag_keys(Some(gone.clone()))
+                        .send()
+                })
+                .await?;
+        }
+        if !spec.tags.is_empty() {
+            self.0
+                .call("lambda:TagResource", || {
+                    let tags = spec.tags.clone().into_iter().collect();
+                    self.0.lambda.tag_resource().resource(arn).set_tags(Some(tags)).send()
+                })
+                .await?;
+        }
+        Ok(())
+    }
+}
+
+/// How far a creation or an update has come.
+#[derive(Debug, PartialEq)]
+enum Progress {
+    Ready,
+    Busy,
+    Failed(String),
+}
+
+fn progress(config: &FunctionConfiguration) -> Progress {
+    let (state, update) = (config.state(), config.last_update_status());
+    if state == Some(&State::Failed) {
+        Progress::Failed(config.state_reason().unwrap_or("AWS gives no reason").to_owned())
+    } else if update == Some(&LastUpdateStatus::Failed) {
+        Progress::Failed(
+            config
+                .last_update_status_reason()
+                .unwrap_or("AWS gives no reason")
+                .to_owned(),
+        )
+    } else if state == Some(&State::Pending) || update == Some(&LastUpdateStatus::InProgress) {
+        Progress::Busy
+    } else {
+        // An idle function, `Inactive`, wakes up by itself.
+        Progress::Ready
+    }
+}
+
+fn late(name: &str, what: &str, since: Instant) -> Failure {
+    let message = format!("waited {} s for function {name} to {what}", since.elapsed().as_secs());
+    Failure::new("lambda:GetFunction", "Timeout", message).hint("run the same command again to carry on")
+}
+
+/// What a function's configuration tells. Concurrency, tags and the zip file's path stand elsewhere.
+fn configured(config: FunctionConfiguration) -> Spec {
+    let architectures = config.architectures.unwrap_or_default();
+    Spec {
+        name: config.function_name.unwrap_or_default(),
+        description: config.description.unwrap_or_default(),
+        role: config.role.unwrap_or_default(),
+        runtime: config
+            .runtime
+            .map(|runtime| runtime.as_str().to_owned())
+            .unwrap_or_default(),
+        handler: config.handler.unwrap_or_default(),
+        architecture: architectures
+            .first()
+            .unwrap_or(&Architecture::X8664)
+            .as_str()
+            .to_owned(),
+        memory_mb: unsigned(config.memory_size),
+        timeout_seconds: unsigned(config.timeout),
+        reserved_concurrency: None,
+        environment: config
+            .environment
+            .and_then(|environment| environment.variables)
+            .unwrap_or_default()
+            .into_iter()
+            .collect(),
+        dead_letter_arn: config
+            .dead_letter_config
+            .and_then(|config| config.target_arn)
+            .filter(|arn| !arn.is_empty()),
+        tracing: config
+            .tracing_config
+            .and_then(|config| config.mode)
+            .unwrap_or(TracingMode::PassThrough)
+            .as_str()
+            .to_owned(),
+        kms_key: config.kms_key_arn.filter(|arn| !arn.is_empty()),
+        code_sha256: config.code_sha256.unwrap_or_default(),
+        code_zip: String::new(),
+        tags: Tags::new(),
+    }
+}
+
+fn environment(spec: &Spec) -> Environment {
+    Environment::builder()
+        .set_variables(Some(spec.environment.clone().into_iter().collect()))
+        .build()
+}
+
+fn dead_letter(arn: &str) -> DeadLetterConfig {
+    DeadLetterConfig::builder().target_arn(arn).build()
+}
+
+fn tracing(spec: &Spec) -> TracingConfig {
+    TracingConfig::builder()
+        .mode(TracingMode::from(spec.tracing.as_str()))
+        .build()
+}
+
+/// The zip file, if it is still the one that the spec is about.
+async fn zip(spec: &Spec) -> Result<Blob, Failure> {
+    let path = &spec.code_zip;
+    let bytes = tokio::fs::read(path)
+        .await
+        .map_err(|why| Failure::new("lambda.function", "ZipUnreadable", format!("cannot read {path}: {why}")))?;
+    let found = sha256(&bytes);
+    if found != spec.code_sha256 {
+        let message = format!("{path} has SHA-256 {found}, not {} as planned", spec.code_sha256);
+        return Err(Failure::new("lambda.function", "ZipChanged", message).hint("plan again"));
+    }
+    Ok(Blob::new(bytes))
+}
+
+fn sha256(bytes: &[u8]) -> String {
+    STANDARD.encode(Sha256::digest(bytes))
+}
+
+fn signed(number: u32) -> i32 {
+    i32::try_from(number).unwrap_or(i32::MAX)
+}
+
+fn unsigned(number: Option<i32>) -> u32 {
+    number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_ready_when_neither_its_creation_nor_an_update_goes_on() {
+        let config = |state: State, update: LastUpdateStatus| {
+            FunctionConfiguration::builder()
+                .state(state)
+                .last_update_status(update)
+                .last_update_status_reason("no such role")
+                .build()
+        };
+        assert_eq!(
+            progress(&config(State::Active, LastUpdateStatus::Successful)),
+            Progress::Ready
+        );
+        assert_eq!(
+            progress(&config(State::Inactive, LastUpdateStatus::Successful)),
+            Progress::Ready
+        );
+        assert_eq!(
+            progress(&config(State::Pending, LastUpdateStatus::Successful)),
+            Progress::Busy
+        );
+        assert_eq!(
+            progress(&config(State::Active, LastUpdateStatus::InProgress)),
+            Progress::Busy
+        );
+        assert_eq!(
+            progress(&config(State::Active, LastUpdateStatus::Failed)),
+            Progress::Failed("no such role".to_owned())
+        );
+    }
+
+    #[test]
+    fn what_aws_leaves_empty_is_absent() {
+        let config = FunctionConfiguration::builder()
+            .function_name("f")
+            .memory_size(512)
+            .kms_key_arn("")
+            .dead_letter_config(dead_letter(""))
+            .build();
+        let spec = configured(config);
+        assert_eq!((spec.memory_mb, spec.kms_key, spec.dead_letter_arn), (512, None, None));
+        assert_eq!(
+            (spec.architecture.as_str(), spec.tracing.as_str()),
+            ("x86_64", "PassThrough")
+        );
+    }
+
+    #[test]
+    fn the_hash_is_the_one_that_aws_tells() {
+        assert_eq!(sha256(b""), "47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
+    }
+}

@@ -1,0 +1,4 @@
+//! AWS Lambda.
+
+pub mod function;
+pub mod permission;

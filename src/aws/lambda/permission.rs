@@ -1,0 +1,161 @@
+//! A permission: one statement of a function's policy, which lets a service invoke the function.
+
+use crate::aws::Aws;
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::sync::Arc;
+
+/// A permission's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// The name of the function.
+    pub function: String,
+    /// The statement's name within the function's policy.
+    pub statement_id: String,
+    /// What is allowed, `lambda:InvokeFunction`.
+    pub action: String,
+    /// The service that may, such as `events.amazonaws.com`.
+    pub principal: String,
+    /// On whose behalf it may; may hold `*`. Empty for anybody's.
+    pub source_arn: String,
+}
+
+/// Reconciles [`Spec`].
+pub struct Permission(pub Arc<Aws>);
+
+impl Reconciler for Permission {
+    type Spec = Spec;
+    const KIND: &'static str = "lambda.permission";
+    const OUTPUTS: &'static [&'static str] = &[];
+    const IDENTITY: &'static [&'static str] = &["function", "statement_id"];
+    const IMMUTABLE: &'static [&'static str] = &["action", "principal", "source_arn"];
+    const PARENTS: &'static [&'static str] = &["function"];
+
+    /// In the function's policy, by the statement's name.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let policy = self.policy(&target.spec.function).await?;
+        let spec = find(&policy, &target.spec.function, &target.spec.statement_id);
+        Ok(spec.map(|spec| Observed::new(spec, Outputs::new())))
+    }
+
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let _alone = self.0.alone(&format!("lambda:{}", spec.function)).await;
+        self.0
+            .call("lambda:AddPermission", || {
+                self.0
+                    .lambda
+                    .add_permission()
+                    .function_name(&spec.function)
+                    .statement_id(&spec.statement_id)
+                    .action(&spec.action)
+                    .principal(&spec.principal)
+                    .set_source_arn((!spec.source_arn.is_empty()).then(|| spec.source_arn.clone()))
+                    .send()
+            })
+            .await?;
+        Ok(Outputs::new())
+    }
+
+    /// Nothing of a statement can be changed in place.
+    async fn update(&self, _: &Observed<Spec>, _: &Spec, _: &Changes) -> Result<(), Failure> {
+        Ok(())
+    }
+
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let spec = &live.spec;
+        let _alone = self.0.alone(&format!("lambda:{}", spec.function)).await;
+        let deleted = self
+            .0
+            .call("lambda:RemovePermission", || {
+                self.0
+                    .lambda
+                    .remove_permission()
+                    .function_name(&spec.function)
+                    .statement_id(&spec.statement_id)
+                    .send()
+            })
+            .await;
+        match deleted {
+            Err(why) if !why.is_not_found() => Err(why),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Permission {
+    /// The function's policy; null when there is none, or no function.
+    async fn policy(&self, function: &str) -> Result<Arc<Value>, Failure> {
+        let aws = &*self.0;
+        aws.shared(format!("lambda:policy:{function}"), || async move {
+            let found = aws
+                .call("lambda:GetPolicy", || {
+                    aws.lambda.get_policy().function_name(function).send()
+                })
+                .await;
+            match found {
+                Ok(found) => Ok(parse(&found.policy.unwrap_or_default())),
+                Err(why) if why.is_not_found() => Ok(Value::Null),
+                Err(why) => Err(why),
+            }
+        })
+        .await
+    }
+}
+
+fn parse(policy: &str) -> Value {
+    serde_json::from_str(policy).unwrap_or_default()
+}
+
+fn find(policy: &Value, function: &str, statement_id: &str) -> Option<Spec> {
+    let statements = policy["Statement"].as_array()?;
+    let statement = statements.iter().find(|statement| statement["Sid"] == statement_id)?;
+    let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
+    let principal = &statement["Principal"];
+    let principal = [principal, &principal["Service"], &principal["AWS"]]
+        .into_iter()
+        .find(|value| value.is_string());
+    Some(Spec {
+        function: function.to_owned(),
+        statement_id: statement_id.to_owned(),
+        action: text(&statement["Action"]),
+        principal: principal.map(text).unwrap_or_default(),
+        source_arn: text(&statement["Condition"]["ArnLike"]["AWS:SourceArn"]),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const POLICY: &str = r#"{"Version":"2012-10-17","Id":"default","Statement":[
+        {"Sid":"Events","Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},
+         "Action":"lambda:InvokeFunction","Resource":"arn:f",
+         "Condition":{"ArnLike":{"AWS:SourceArn":"arn:rule"}}},
+        {"Sid":"Open","Effect":"Allow","Principal":"*","Action":"lambda:InvokeFunction","Resource":"arn:f"}]}"#;
+
+    #[test]
+    fn a_statement_reads_back_as_its_permission() {
+        let found = find(&parse(POLICY), "f", "Events").unwrap();
+        assert_eq!(
+            (found.function.as_str(), found.action.as_str()),
+            ("f", "lambda:InvokeFunction")
+        );
+        assert_eq!(
+            (found.principal.as_str(), found.source_arn.as_str()),
+            ("events.amazonaws.com", "arn:rule")
+        );
+    }
+
+    #[test]
+    fn a_statement_open_to_all_shows_as_such() {
+        let found = find(&parse(POLICY), "f", "Open").unwrap();
+        assert_eq!((found.principal.as_str(), found.source_arn.as_str()), ("*", ""));
+    }
+
+    #[test]
+    fn no_policy_has_no_statement() {
+        assert!(find(&Value::Null, "f", "Events").is_none());
+        assert!(find(&parse(POLICY), "f", "Other").is_none());
+    }
+}

@@ -1,0 +1,235 @@
+//! A log group.
+
+use crate::aws::Aws;
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Owner, Reconciler, Tags, Target};
+use aws_sdk_cloudwatchlogs::types::LogGroup;
+use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+/// A log group's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Up to 512 characters.
+    pub name: String,
+    /// Days for which events are kept; forever when `None`. AWS takes certain numbers only, 30 among them.
+    pub retention_days: Option<u32>,
+    /// The ARN of the KMS key that encrypts events.
+    pub kms_key: Option<String>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Reconciles [`Spec`].
+pub struct Group(pub Arc<Aws>);
+
+impl Reconciler for Group {
+    type Spec = Spec;
+    const KIND: &'static str = "logs.group";
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
+    const IDENTITY: &'static [&'static str] = &["name"];
+    const TAGGED: bool = true;
+
+    fn predict(&self, spec: &Spec) -> Outputs {
+        Outputs::from([
+            ("arn".to_owned(), self.arn(&spec.name)),
+            ("name".to_owned(), spec.name.clone()),
+        ])
+    }
+
+    /// By name.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let aws = &self.0;
+        let name = &target.spec.name;
+        let arn = self.arn(name);
+        let tags = aws.call("logs:ListTagsForResource", || {
+            aws.logs.list_tags_for_resource().resource_arn(&arn).send()
+        });
+        let (group, tags) = match tokio::try_join!(self.find(name), tags) {
+            Ok((Some(group), tags)) => (group, tags.tags.unwrap_or_default()),
+            Ok((None, _)) => return Ok(None),
+            // Not there, or deleted between the two calls.
+            Err(why) if why.is_not_found() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let spec = Spec {
+            name: name.clone(),
+            retention_days: group.retention_in_days.and_then(|days| days.try_into().ok()),
+            kms_key: group.kms_key_id,
+            tags: tags.into_iter().filter(|(key, _)| !key.starts_with("aws:")).collect(),
+        };
+        let outputs = self.predict(&spec);
+        let owner = owner(&spec);
+        Ok(Some(Observed { spec, outputs, owner }))
+    }
+
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let aws = &self.0;
+        aws.call("logs:CreateLogGroup", || {
+            aws.logs
+                .create_log_group()
+                .log_group_name(&spec.name)
+                .set_kms_key_id(spec.kms_key.clone())
+                .set_tags(Some(spec.tags.clone().into_iter().collect()))
+                .send()
+        })
+        .await?;
+        if spec.retention_days.is_some() {
+            self.retain(&spec.name, spec.retention_days).await?;
+        }
+        Ok(self.predict(spec))
+    }
+
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        if changes.has("retention_days") {
+            self.retain(&spec.name, spec.retention_days).await?;
+        }
+        if changes.has("kms_key") {
+            self.encrypt(&spec.name, spec.kms_key.as_deref()).await?;
+        }
+        if changes.has("tags") {
+            self.tag(&self.arn(&spec.name), &live.spec.tags, &spec.tags).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let aws = &self.0;
+        let name = &live.spec.name;
+        let deleted = aws
+            .call("logs:DeleteLogGroup", || {
+                aws.logs.delete_log_group().log_group_name(name).send()
+            })
+            .await;
+        match deleted {
+            Err(why) if !why.is_not_found() => Err(why),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Group {
+    /// The ARN without the `:*` at its end: what the tag calls take, and others put their own suffix to.
+    fn arn(&self, name: &str) -> String {
+        self.0.arn("logs", &format!("log-group:{name}"))
+    }
+
+    /// The group of exactly this name: the list goes by prefix, and `a` is a prefix of `ab`.
+    async fn find(&self, name: &str) -> Result<Option<LogGroup>, Failure> {
+        let aws = &self.0;
+        let mut token: Option<String> = None;
+        loop {
+            let page = aws
+                .call("logs:DescribeLogGroups", || {
+                    let list = aws.logs.describe_log_groups().log_group_name_prefix(name).limit(50);
+                    list.set_next_token(token.clone()).send()
+                })
+                .await?;
+            let groups = page.log_groups.unwrap_or_default();
+            if let Some(found) = groups.into_iter().find(|group| group.log_group_name() == Some(name)) {
+                return Ok(Some(found));
+            }
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(None);
+            }
+        }
+    }
+
+    async fn retain(&self, name: &str, days: Option<u32>) -> Result<(), Failure> {
+        let aws = &self.0;
+        if let Some(days) = days {
+            let days = i32::try_from(days).unwrap_or(i32::MAX);
+            aws.call("logs:PutRetentionPolicy", || {
+                aws.logs
+                    .put_retention_policy()
+                    .log_group_name(name)
+                    .retention_in_days(days)
+                    .send()
+            })
+            .await?;
+        } else {
+            aws.call("logs:DeleteRetentionPolicy", || {
+                aws.logs.delete_retention_policy().log_group_name(name).send()
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    /// Events that are there already stay as they were encrypted.
+    async fn encrypt(&self, name: &str, key: Option<&str>) -> Result<(), Failure> {
+        let aws = &self.0;
+        if let Some(key) = key {
+            aws.call("logs:AssociateKmsKey", || {
+                aws.logs.associate_kms_key().log_group_name(name).kms_key_id(key).send()
+            })
+            .await?;
+        } else {
+            aws.call("logs:DisassociateKmsKey", || {
+                aws.logs.disassociate_kms_key().log_group_name(name).send()
+            })
+            .await?;
+        }
+        Ok(())
+    }
+
+    async fn tag(&self, arn: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
+        let aws = &self.0;
+        let gone: Vec<_> = live.keys().filter(|key| !desired.contains_key(*key)).cloned().collect();
+        if !gone.is_empty() {
+            aws.call("logs:UntagResource", || {
+                aws.logs
+                    .untag_resource()
+                    .resource_arn(arn)
+                    .set_tag_keys(Some(gone.clone()))
+                    .send()
+            })
+            .await?;
+        }
+        if !desired.is_empty() {
+            aws.call("logs:TagResource", || {
+                let tags = desired.clone().into_iter().collect();
+                aws.logs.tag_resource().resource_arn(arn).set_tags(Some(tags)).send()
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// Lambda and SNS make a log group by themselves when they have to log and there is none: when a function runs before
+/// we come, or once more after we left. Such a group is bare, and its name is that of something of ours: so is the
+/// group. Whoever makes one on purpose gives it a retention, a key or tags.
+fn owner(spec: &Spec) -> Owner {
+    if spec.tags.is_empty() && spec.retention_days.is_none() && spec.kms_key.is_none() {
+        Owner::Ours
+    } else {
+        Owner::Usual
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_bare_group_is_taken_without_being_asked() {
+        let bare = Spec {
+            name: "g".into(),
+            retention_days: None,
+            kms_key: None,
+            tags: Tags::new(),
+        };
+        assert_eq!(owner(&bare), Owner::Ours);
+        let kept = Spec {
+            retention_days: Some(30),
+            ..bare.clone()
+        };
+        assert_eq!(owner(&kept), Owner::Usual);
+        let tagged = Spec {
+            tags: Tags::from([("a".into(), "b".into())]),
+            ..bare
+        };
+        assert_eq!(owner(&tagged), Owner::Usual);
+    }
+}

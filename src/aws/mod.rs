@@ -1,0 +1,26 @@
+//! The bridge to AWS: one file per kind of resource, and beside them the clients, the pacer, the retry table and the
+//! registry of kinds. It knows nothing of plans and states.
+
+mod call;
+mod clients;
+mod limits;
+mod policy;
+mod registry;
+mod retry;
+
+pub mod apigateway;
+pub mod cloudwatch;
+pub mod dynamodb;
+pub mod events;
+pub mod iam;
+pub mod kms;
+pub mod lambda;
+pub mod logs;
+pub mod sns;
+pub mod sqs;
+pub mod ssm;
+
+pub use call::Counts;
+pub use clients::{Aws, ConnectError, Connection, Local};
+pub use policy::Document;
+pub use registry::Registry;

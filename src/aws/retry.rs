@@ -1,0 +1,187 @@
+//! Which errors are worth another try, as a table. What is not in it fails at once with AWS's own message.
+
+use crate::resource::Class;
+use std::time::Duration;
+
+/// What to do about an error.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// We were too fast.
+    Throttled,
+    /// Something made just now has not reached this service yet.
+    Propagating,
+    /// The resource, or a neighbour, is being changed.
+    Busy,
+    /// The service has a fault of its own.
+    Fault,
+    /// Do not retry; it means this.
+    Final(Class),
+}
+
+impl Verdict {
+    /// How long one call may keep trying for this reason. Each reason has a budget of its own.
+    pub fn budget(self) -> Duration {
+        match self {
+            // Long enough for the slowest limit (one call per 30 s) with others in the queue.
+            Self::Throttled => Duration::from_secs(180),
+            // IAM promises nothing; roles usually reach Lambda in 5 to 12 s. Six times that.
+            Self::Propagating => Duration::from_secs(75),
+            // A table takes about 10 s to become active, a queue's name is free again 60 s after its deletion.
+            Self::Busy => Duration::from_secs(150),
+            Self::Fault => Duration::from_secs(20),
+            Self::Final(_) => Duration::ZERO,
+        }
+    }
+
+    /// What we were waiting for, in the words of a message.
+    pub fn waited_for(self) -> &'static str {
+        match self {
+            Self::Throttled => "AWS to accept the rate of calls",
+            Self::Propagating => "a new role, policy or key to be known everywhere",
+            Self::Busy => "another change of the same resource to end",
+            Self::Fault => "the service to recover",
+            Self::Final(_) => "nothing",
+        }
+    }
+}
+
+/// One row: service (`*` any), error code, a part of the message (empty: any), and what it means.
+struct Row(&'static str, &'static str, &'static str, Verdict);
+
+use Verdict::{Busy, Fault, Final, Propagating, Throttled};
+
+#[rustfmt::skip]
+const TABLE: &[Row] = &[
+    Row("lambda", "InvalidParameterValueException", "cannot be assumed by Lambda", Propagating),
+    Row("lambda", "InvalidParameterValueException", "does not have permissions to call", Propagating),
+    Row("lambda", "InvalidParameterValueException", "KMS key is invalid for CreateGrant", Propagating),
+    Row("lambda", "KMSInvalidStateException", "", Propagating),
+    Row("lambda", "ResourceConflictException", "operation cannot be performed at this time", Busy),
+    Row("lambda", "ResourceConflictException", "update is in progress", Busy),
+    Row("lambda", "ResourceConflictException", "currently in the following state", Busy),
+    Row("lambda", "ResourceConflictException", "already exist", Final(Class::Exists)),
+    Row("lambda", "ResourceConflictException", "concurrent requests", Busy),
+    Row("lambda", "TooManyRequestsException", "", Throttled),
+    Row("kms", "MalformedPolicyDocumentException", "invalid principal", Propagating),
+    Row("kms", "AlreadyExistsException", "", Final(Class::Exists)),
+    Row("iam", "MalformedPolicyDocument", "Invalid principal", Propagating),
+    Row("iam", "ConcurrentModification", "", Busy),
+    Row("iam", "DeleteConflict", "", Busy),
+    Row("iam", "EntityTemporarilyUnmodifiable", "", Busy),
+    Row("iam", "EntityAlreadyExists", "", Final(Class::Exists)),
+    Row("iam", "NoSuchEntity", "", Final(Class::NotFound)),
+    Row("sns", "ConcurrentAccess", "", Busy),
+    Row("sns", "KMSNotFound", "", Propagating),
+    Row("sns", "InvalidParameter", "FeedbackRoleArn", Propagating),
+    Row("sns", "InvalidParameter", "already exists with different", Final(Class::Exists)),
+    Row("sns", "StaleTag", "", Busy),
+    Row("sns", "ResourceNotFound", "", Final(Class::NotFound)),
+    Row("sns", "NotFound", "", Final(Class::NotFound)),
+    Row("sqs", "QueueDeletedRecently", "", Busy),
+    Row("sqs", "AWS.SimpleQueueService.QueueDeletedRecently", "", Busy),
+    Row("sqs", "QueueDoesNotExist", "", Final(Class::NotFound)),
+    Row("sqs", "AWS.SimpleQueueService.NonExistentQueue", "", Final(Class::NotFound)),
+    Row("sqs", "QueueNameExists", "", Final(Class::Exists)),
+    Row("sqs", "QueueAlreadyExists", "", Final(Class::Exists)),
+    Row("dynamodb", "ContinuousBackupsUnavailableException", "", Busy),
+    Row("dynamodb", "ResourceInUseException", "being created", Busy),
+    Row("dynamodb", "ResourceInUseException", "being deleted", Busy),
+    Row("dynamodb", "ResourceInUseException", "being updated", Busy),
+    Row("dynamodb", "ResourceInUseException", "Attempt to change a resource which is still in use", Busy),
+    Row("dynamodb", "ResourceInUseException", "already exists", Final(Class::Exists)),
+    Row("dynamodb", "LimitExceededException", "", Busy),
+    Row("dynamodb", "TableNotFoundException", "", Final(Class::NotFound)),
+    Row("logs", "OperationAbortedException", "", Busy),
+    Row("logs", "AccessDeniedException", "KMS key does not exist or is not allowed", Propagating),
+    Row("logs", "InvalidParameterException", "KMS Key Id could not be found", Propagating),
+    Row("logs", "ResourceAlreadyExistsException", "", Final(Class::Exists)),
+    Row("events", "ConcurrentModificationException", "", Busy),
+    Row("events", "ValidationException", "since it has targets", Busy),
+    Row("ssm", "ParameterAlreadyExists", "", Final(Class::Exists)),
+    Row("ssm", "ParameterNotFound", "", Final(Class::NotFound)),
+    Row("ssm", "InvalidResourceId", "", Final(Class::NotFound)),
+    Row("ssm", "TooManyUpdates", "", Busy),
+    Row("apigateway", "ConflictException", "concurrent modification", Busy),
+    Row("apigateway", "ConflictException", "Unable to complete operation", Busy),
+    Row("apigateway", "ConflictException", "already exist", Final(Class::Exists)),
+    Row("apigateway", "ConflictException", "already has this name", Final(Class::Exists)),
+    // A quota, though its status may be that of throttling: waiting does not help.
+    Row("apigateway", "LimitExceededException", "", Final(Class::Permanent)),
+    Row("apigateway", "TooManyRequestsException", "", Throttled),
+    Row("apigateway", "NotFoundException", "", Final(Class::NotFound)),
+    Row("cloudwatch", "ResourceNotFound", "", Final(Class::NotFound)),
+    Row("cloudwatch", "ConcurrentModificationException", "", Busy),
+
+    Row("*", "ThrottlingException", "", Throttled),
+    Row("*", "ThrottledException", "", Throttled),
+    Row("*", "Throttling", "", Throttled),
+    Row("*", "RequestLimitExceeded", "", Throttled),
+    Row("*", "SlowDown", "", Throttled),
+    Row("*", "", "Rate exceeded", Throttled),
+    Row("*", "ServiceUnavailable", "", Fault),
+    Row("*", "ServiceUnavailableException", "", Fault),
+    Row("*", "InternalFailure", "", Fault),
+    Row("*", "InternalError", "", Fault),
+    Row("*", "InternalServerError", "", Fault),
+    Row("*", "ServiceException", "", Fault),
+    Row("*", "ServiceFailure", "", Fault),
+    Row("*", "InternalFailureException", "", Fault),
+    Row("*", "KMSInternalException", "", Fault),
+    Row("*", "NotFoundException", "", Final(Class::NotFound)),
+    Row("*", "ResourceNotFoundException", "", Final(Class::NotFound)),
+];
+
+/// What an error of this service means. `status` is the HTTP status where a reply came.
+pub fn classify(service: &str, code: &str, message: &str, status: Option<u16>) -> Verdict {
+    let row = TABLE.iter().find(|Row(s, c, part, _)| {
+        (*s == "*" || *s == service) && (c.is_empty() || *c == code) && (part.is_empty() || contains(message, part))
+    });
+    match (row, status) {
+        (Some(row), _) => row.3,
+        (None, Some(429)) => Throttled,
+        (None, Some(status)) if status >= 500 => Fault,
+        _ => Final(Class::Permanent),
+    }
+}
+
+/// Calls that have neither a unique name nor a token: made again after a lost reply, they would make a second one.
+const NOT_REPEATABLE: &[&str] = &[
+    "kms:CreateKey",
+    "apigateway:CreateRestApi",
+    "apigateway:CreateApiKey",
+    "apigateway:CreateUsagePlan",
+    "apigateway:CreateDeployment",
+];
+
+/// May this call be made again when nobody knows whether it took effect?
+pub fn repeatable(operation: &str) -> bool {
+    !NOT_REPEATABLE.contains(&operation)
+}
+
+fn contains(message: &str, part: &str) -> bool {
+    message.to_ascii_lowercase().contains(&part.to_ascii_lowercase())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_most_specific_row_wins() {
+        let assume = "The role defined for the function cannot be assumed by Lambda.";
+        assert_eq!(classify("lambda", "InvalidParameterValueException", assume, Some(400)), Propagating);
+        assert_eq!(
+            classify("lambda", "InvalidParameterValueException", "Memory is too large", Some(400)),
+            Final(Class::Permanent)
+        );
+        assert_eq!(classify("sqs", "X", "Rate exceeded", Some(400)), Throttled);
+        assert_eq!(classify("kms", "X", "", Some(503)), Fault);
+        assert_eq!(classify("kms", "NotFoundException", "", Some(400)), Final(Class::NotFound));
+    }
+
+    #[test]
+    fn creates_without_name_or_token_are_not_repeated_blindly() {
+        assert!(!repeatable("apigateway:CreateRestApi"));
+        assert!(repeatable("sqs:CreateQueue"));
+    }
+}

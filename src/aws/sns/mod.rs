@@ -1,0 +1,4 @@
+//! Amazon SNS.
+
+pub mod subscription;
+pub mod topic;

@@ -1,0 +1,246 @@
+//! A subscription: where a topic's messages go.
+//!
+//! One by e-mail is pending until its owner follows the link in the mail, and goes by itself when nobody does so for 48
+//! hours. Until then SNS may tell nothing of it but that it is there, and it cannot be taken away.
+
+use crate::aws::Aws;
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
+use aws_sdk_sns::types::Subscription as Listed;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::Arc;
+
+const REDRIVE: &str = "RedrivePolicy";
+
+/// A subscription's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// The ARN of the topic.
+    pub topic_arn: String,
+    /// `sqs`, `email` or another that SNS knows.
+    pub protocol: String,
+    /// The ARN of the queue, the e-mail address, or what else the protocol asks for.
+    pub endpoint: String,
+    /// The ARN of the queue for messages that could not be delivered.
+    pub dead_letter_arn: Option<String>,
+}
+
+/// Reconciles [`Spec`].
+pub struct Subscription(pub Arc<Aws>);
+
+impl Reconciler for Subscription {
+    type Spec = Spec;
+    const KIND: &'static str = "sns.subscription";
+    const OUTPUTS: &'static [&'static str] = &["arn"];
+    const IDENTITY: &'static [&'static str] = &["topic_arn", "protocol", "endpoint"];
+    const PARENTS: &'static [&'static str] = &["topic_arn"];
+
+    /// By the recorded ARN if it still stands for the same topic and endpoint, else from the topic's list, read once
+    /// for all subscriptions of the topic.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let wanted = target.spec;
+        if let Some(arn) = target.output("arn").filter(|arn| is_arn(arn)) {
+            let attributes = self.attributes(arn).await?;
+            if let Some(attributes) = attributes.filter(|attributes| is_same(wanted, attributes)) {
+                return Ok(Some(observed(wanted, arn, &attributes)));
+            }
+        }
+        let topic = &wanted.topic_arn;
+        let key = format!("sns:ListSubscriptionsByTopic {topic}");
+        let all = match self.0.shared(key, || list(&self.0, topic)).await {
+            Ok(all) => all,
+            // No topic, no subscriptions.
+            Err(why) if why.is_not_found() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let Some(arn) = find(&all, wanted) else { return Ok(None) };
+        if !is_arn(arn) {
+            let outputs = Outputs::from([("arn".to_owned(), arn.to_owned())]);
+            return Ok(Some(Observed::new(wanted.clone(), outputs)));
+        }
+        let attributes = self.attributes(arn).await?;
+        Ok(attributes.map(|attributes| observed(wanted, arn, &attributes)))
+    }
+
+    /// Idempotent: SNS answers with the same subscription for the same topic, protocol and endpoint. One by e-mail is
+    /// left pending; that it is confirmed is not waited for.
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let redrive = spec.dead_letter_arn.as_deref().map(redrive_text);
+        let attributes = redrive.map(|text| HashMap::from([(REDRIVE.to_owned(), text)]));
+        let created = self
+            .0
+            .call("sns:Subscribe", || {
+                self.0
+                    .sns
+                    .subscribe()
+                    .topic_arn(&spec.topic_arn)
+                    .protocol(&spec.protocol)
+                    .endpoint(&spec.endpoint)
+                    .set_attributes(attributes.clone())
+                    .return_subscription_arn(true)
+                    .send()
+            })
+            .await?;
+        let arn = created.subscription_arn.unwrap_or_default();
+        Ok(Outputs::from([("arn".to_owned(), arn)]))
+    }
+
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        if !changes.has("dead_letter_arn") {
+            return Ok(());
+        }
+        let arn = live.output("arn");
+        if !is_arn(arn) {
+            let pending = format!("{} has not confirmed the subscription yet", spec.endpoint);
+            return Err(
+                Failure::new("sns:SetSubscriptionAttributes", "PendingConfirmation", pending)
+                    .hint("follow the link in the mail from AWS, then run this again"),
+            );
+        }
+        // Taken away by leaving the value out; SNS refuses an empty one.
+        let redrive = spec.dead_letter_arn.as_deref().map(redrive_text);
+        self.0
+            .call("sns:SetSubscriptionAttributes", || {
+                let set = self.0.sns.set_subscription_attributes().subscription_arn(arn);
+                set.attribute_name(REDRIVE).set_attribute_value(redrive.clone()).send()
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// A pending one is left to SNS, which lets nobody but its own clock take it away.
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let arn = live.output("arn");
+        if !is_arn(arn) {
+            return Ok(());
+        }
+        let deleted = self
+            .0
+            .call("sns:Unsubscribe", || {
+                self.0.sns.unsubscribe().subscription_arn(arn).send()
+            })
+            .await;
+        match deleted {
+            Err(why) if !why.is_not_found() && !why.message.contains("pending confirmation") => Err(why),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Subscription {
+    /// The attributes; `None` when there is no such subscription, or SNS does not take the ARN for one.
+    async fn attributes(&self, arn: &str) -> Result<Option<HashMap<String, String>>, Failure> {
+        let found = self
+            .0
+            .call("sns:GetSubscriptionAttributes", || {
+                self.0.sns.get_subscription_attributes().subscription_arn(arn).send()
+            })
+            .await;
+        match found {
+            Ok(found) => Ok(found.attributes),
+            Err(why) if why.is_not_found() || why.code == "InvalidParameter" => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+}
+
+async fn list(aws: &Aws, topic: &str) -> Result<Vec<Listed>, Failure> {
+    let mut all = Vec::new();
+    let mut token: Option<String> = None;
+    loop {
+        let page = aws
+            .call("sns:ListSubscriptionsByTopic", || {
+                let list = aws.sns.list_subscriptions_by_topic().topic_arn(topic);
+                list.set_next_token(token.clone()).send()
+            })
+            .await?;
+        all.extend(page.subscriptions.unwrap_or_default());
+        token = page.next_token.filter(|token| !token.is_empty());
+        if token.is_none() {
+            return Ok(all);
+        }
+    }
+}
+
+/// The ARN, or what stands in its place, of the one for this protocol and endpoint. For some time the list still shows
+/// those that were taken away, as `Deleted`.
+fn find<'a>(all: &'a [Listed], wanted: &Spec) -> Option<&'a str> {
+    let (protocol, endpoint) = (wanted.protocol.as_str(), wanted.endpoint.as_str());
+    all.iter()
+        .filter(|one| one.protocol() == Some(protocol) && one.endpoint() == Some(endpoint))
+        .filter_map(Listed::subscription_arn)
+        .find(|arn| *arn != "Deleted")
+}
+
+/// Pending ones have the text `PendingConfirmation` or `pending confirmation` where others have an ARN.
+fn is_arn(text: &str) -> bool {
+    text.starts_with("arn:")
+}
+
+fn is_same(wanted: &Spec, attributes: &HashMap<String, String>) -> bool {
+    [
+        ("TopicArn", &wanted.topic_arn),
+        ("Protocol", &wanted.protocol),
+        ("Endpoint", &wanted.endpoint),
+    ]
+    .iter()
+    .all(|(name, value)| attributes.get(*name) == Some(*value))
+}
+
+fn observed(wanted: &Spec, arn: &str, attributes: &HashMap<String, String>) -> Observed<Spec> {
+    let spec = Spec {
+        dead_letter_arn: attributes.get(REDRIVE).and_then(|text| dead_letter_arn(text)),
+        ..wanted.clone()
+    };
+    Observed::new(spec, Outputs::from([("arn".to_owned(), arn.to_owned())]))
+}
+
+fn redrive_text(dead_letter_arn: &str) -> String {
+    json!({"deadLetterTargetArn": dead_letter_arn}).to_string()
+}
+
+fn dead_letter_arn(redrive: &str) -> Option<String> {
+    let value: Value = serde_json::from_str(redrive).ok()?;
+    value["deadLetterTargetArn"].as_str().map(str::to_owned)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn listed(arn: &str, endpoint: &str) -> Listed {
+        Listed::builder()
+            .subscription_arn(arn)
+            .protocol("email")
+            .endpoint(endpoint)
+            .build()
+    }
+
+    fn spec(endpoint: &str) -> Spec {
+        Spec {
+            topic_arn: "arn:aws:sns:us-east-1:1:t".into(),
+            protocol: "email".into(),
+            endpoint: endpoint.into(),
+            dead_letter_arn: None,
+        }
+    }
+
+    #[test]
+    fn a_redrive_policy_reads_back_as_written() {
+        assert_eq!(dead_letter_arn(&redrive_text("arn")).as_deref(), Some("arn"));
+        assert_eq!(dead_letter_arn(""), None);
+    }
+
+    #[test]
+    fn one_taken_away_is_not_found_and_a_pending_one_is() {
+        let all = [
+            listed("Deleted", "a@b"),
+            listed("PendingConfirmation", "a@b"),
+            listed("arn:x", "c@d"),
+        ];
+        assert_eq!(find(&all, &spec("a@b")), Some("PendingConfirmation"));
+        assert_eq!(find(&all, &spec("c@d")), Some("arn:x"));
+        assert_eq!(find(&all[..1], &spec("a@b")), None);
+    }
+}

@@ -1,0 +1,261 @@
+//! A topic, with its encryption and its delivery status logging, which AWS keeps as attributes of the topic.
+
+use crate::aws::Aws;
+use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use aws_sdk_sns::types::Tag;
+use serde::{Deserialize, Serialize};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+const KMS_KEY: &str = "KmsMasterKeyId";
+const SUCCESS_ROLE: &str = "SQSSuccessFeedbackRoleArn";
+const FAILURE_ROLE: &str = "SQSFailureFeedbackRoleArn";
+const SAMPLE_RATE: &str = "SQSSuccessFeedbackSampleRate";
+
+/// A new topic is there at once, or within a second or two.
+const KNOWN_WITHIN: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// A topic's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Up to 256 characters.
+    pub name: String,
+    /// The id, ARN or alias of the KMS key that encrypts messages.
+    pub kms_key: String,
+    /// The ARN of the role that logs successful deliveries to queues.
+    pub sqs_success_role: Option<String>,
+    /// The ARN of the role that logs failed deliveries to queues.
+    pub sqs_failure_role: Option<String>,
+    /// The percentage of successful deliveries to queues that are logged, 0 to 100.
+    pub sqs_success_sample_rate: Option<u32>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Reconciles [`Spec`].
+pub struct Topic(pub Arc<Aws>);
+
+impl Reconciler for Topic {
+    type Spec = Spec;
+    const KIND: &'static str = "sns.topic";
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
+    const IDENTITY: &'static [&'static str] = &["name"];
+    const TAGGED: bool = true;
+
+    fn predict(&self, spec: &Spec) -> Outputs {
+        Outputs::from([
+            ("arn".to_owned(), self.0.arn("sns", &spec.name)),
+            ("name".to_owned(), spec.name.clone()),
+        ])
+    }
+
+    /// By the ARN that follows from the name. Attributes may be up to 60 s stale.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let arn = self.0.arn("sns", &target.spec.name);
+        let attributes = self.0.call("sns:GetTopicAttributes", || {
+            self.0.sns.get_topic_attributes().topic_arn(&arn).send()
+        });
+        let tags = self.0.call("sns:ListTagsForResource", || {
+            self.0.sns.list_tags_for_resource().resource_arn(&arn).send()
+        });
+        let (attributes, tags) = match tokio::try_join!(attributes, tags) {
+            Ok(both) => both,
+            Err(why) if why.is_not_found() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let attributes = attributes.attributes.unwrap_or_default();
+        let text = |name: &str| attributes.get(name).filter(|text| !text.is_empty()).cloned();
+        let tags = tags.tags.unwrap_or_default().into_iter();
+        let spec = Spec {
+            name: target.spec.name.clone(),
+            kms_key: text(KMS_KEY).unwrap_or_default(),
+            sqs_success_role: text(SUCCESS_ROLE),
+            sqs_failure_role: text(FAILURE_ROLE),
+            sqs_success_sample_rate: sample_rate(text(SAMPLE_RATE), target.spec.sqs_success_sample_rate),
+            tags: tags
+                .filter(|tag| !tag.key.starts_with("aws:"))
+                .map(|tag| (tag.key, tag.value))
+                .collect(),
+        };
+        let outputs = Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), spec.name.clone())]);
+        Ok(Some(Observed::new(spec, outputs)))
+    }
+
+    /// Idempotent. Logging is set once the topic is there; when that does not happen any more, the next observation
+    /// finds the topic and the difference.
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let tags = to_wire(&spec.tags)?;
+        let key = HashMap::from([(KMS_KEY.to_owned(), spec.kms_key.clone())]);
+        let key = Some(key).filter(|_| !spec.kms_key.is_empty());
+        let created = self
+            .0
+            .call("sns:CreateTopic", || {
+                self.0
+                    .sns
+                    .create_topic()
+                    .name(&spec.name)
+                    .set_attributes(key.clone())
+                    .set_tags(Some(tags.clone()))
+                    .send()
+            })
+            .await?;
+        let mut outputs = self.predict(spec);
+        if let Some(arn) = created.topic_arn {
+            outputs.insert("arn".to_owned(), arn);
+        }
+        let arn = outputs.get("arn").map_or("", String::as_str);
+        self.wait_until_known(arn).await?;
+        for (_, name, value) in attributes(spec) {
+            // The key is part of the creation.
+            if let Some(value) = value.filter(|_| name != KMS_KEY) {
+                self.set(arn, name, &value).await?;
+            }
+        }
+        Ok(outputs)
+    }
+
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        let arn = live.output("arn");
+        for (field, name, value) in attributes(spec) {
+            if changes.has(field) {
+                // Text is taken away by setting none. A rate has no such form; without a role it has no effect.
+                let none = if name == SAMPLE_RATE { "0" } else { "" };
+                self.set(arn, name, value.as_deref().unwrap_or(none)).await?;
+            }
+        }
+        if changes.has("tags") {
+            let gone: Vec<_> = live
+                .spec
+                .tags
+                .keys()
+                .filter(|k| !spec.tags.contains_key(*k))
+                .cloned()
+                .collect();
+            if !gone.is_empty() {
+                self.0
+                    .call("sns:UntagResource", || {
+                        let untag = self.0.sns.untag_resource().resource_arn(arn);
+                        untag.set_tag_keys(Some(gone.clone())).send()
+                    })
+                    .await?;
+            }
+            let tags = to_wire(&spec.tags)?;
+            if !tags.is_empty() {
+                self.0
+                    .call("sns:TagResource", || {
+                        self.0
+                            .sns
+                            .tag_resource()
+                            .resource_arn(arn)
+                            .set_tags(Some(tags.clone()))
+                            .send()
+                    })
+                    .await?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Its subscriptions go with it.
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let deleted = self
+            .0
+            .call("sns:DeleteTopic", || {
+                self.0.sns.delete_topic().topic_arn(live.output("arn")).send()
+            })
+            .await;
+        match deleted {
+            Err(why) if !why.is_not_found() => Err(why),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Topic {
+    async fn set(&self, arn: &str, name: &str, value: &str) -> Result<(), Failure> {
+        self.0
+            .call("sns:SetTopicAttributes", || {
+                let set = self.0.sns.set_topic_attributes().topic_arn(arn);
+                set.attribute_name(name).attribute_value(value).send()
+            })
+            .await?;
+        Ok(())
+    }
+
+    async fn wait_until_known(&self, arn: &str) -> Result<(), Failure> {
+        let since = Instant::now();
+        loop {
+            let found = self
+                .0
+                .call("sns:GetTopicAttributes", || {
+                    self.0.sns.get_topic_attributes().topic_arn(arn).send()
+                })
+                .await;
+            let mut why = match found {
+                Ok(_) => return Ok(()),
+                Err(why) if why.is_not_found() => why,
+                Err(why) => return Err(why),
+            };
+            if since.elapsed() >= KNOWN_WITHIN {
+                why.class = Class::Exhausted;
+                return Err(why.hint(format!("waited {} s for the new topic", since.elapsed().as_secs())));
+            }
+            tokio::time::sleep(PAUSE).await;
+        }
+    }
+}
+
+/// The fields that are attributes: the field, the attribute, and its value where there is one.
+fn attributes(spec: &Spec) -> [(&'static str, &'static str, Option<String>); 4] {
+    let key = Some(spec.kms_key.clone()).filter(|key| !key.is_empty());
+    let rate = spec.sqs_success_sample_rate.map(|rate| rate.to_string());
+    [
+        ("kms_key", KMS_KEY, key),
+        ("sqs_success_role", SUCCESS_ROLE, spec.sqs_success_role.clone()),
+        ("sqs_failure_role", FAILURE_ROLE, spec.sqs_failure_role.clone()),
+        ("sqs_success_sample_rate", SAMPLE_RATE, rate),
+    ]
+}
+
+/// A rate once set can only be set to 0 again, so that 0 is none for who wants none.
+fn sample_rate(text: Option<String>, wanted: Option<u32>) -> Option<u32> {
+    let rate = text.and_then(|text| text.parse().ok());
+    rate.filter(|rate| *rate != 0 || wanted.is_some())
+}
+
+fn to_wire(tags: &Tags) -> Result<Vec<Tag>, Failure> {
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect::<Result<_, _>>()
+        .map_err(|why| Failure::new("sns:TagResource", "InvalidTag", why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_rate_and_a_rate_taken_away_are_the_same() {
+        assert_eq!(sample_rate(Some("0".into()), None), None);
+        assert_eq!(sample_rate(Some("0".into()), Some(0)), Some(0));
+        assert_eq!(sample_rate(Some("100".into()), None), Some(100));
+        assert_eq!(sample_rate(None, Some(100)), None);
+    }
+
+    #[test]
+    fn what_is_not_wanted_has_no_value() {
+        let spec = Spec {
+            name: "t".into(),
+            kms_key: String::new(),
+            sqs_success_role: Some("role".into()),
+            sqs_failure_role: None,
+            sqs_success_sample_rate: Some(100),
+            tags: Tags::new(),
+        };
+        let values = attributes(&spec).map(|(_, _, value)| value.unwrap_or_else(|| "none".into()));
+        assert_eq!(values, ["none", "role", "none", "100"]);
+    }
+}

@@ -1,0 +1,207 @@
+//! A queue, with its access policy and its redrive policy, which AWS keeps as attributes of the queue.
+
+use crate::aws::{Aws, Document};
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use aws_sdk_sqs::types::QueueAttributeName as Name;
+use serde::{Deserialize, Serialize};
+use serde_json::json;
+use std::collections::HashMap;
+use std::sync::Arc;
+
+/// A queue's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Up to 80 characters.
+    pub name: String,
+    /// Seconds for which a received message stays hidden.
+    pub visibility_timeout: u32,
+    /// Seconds for which a message is kept, up to 14 days.
+    pub retention_seconds: u32,
+    /// The id or ARN of the KMS key that encrypts messages.
+    pub kms_key: String,
+    /// Who may send.
+    pub policy: Document,
+    /// The dead-letter queue, where there is one.
+    pub redrive: Option<Redrive>,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Where messages go that nobody could handle.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Redrive {
+    /// The ARN of the dead-letter queue.
+    pub dead_letter_arn: String,
+    /// After how many receives.
+    pub max_receives: u32,
+}
+
+/// Reconciles [`Spec`].
+pub struct Queue(pub Arc<Aws>);
+
+impl Reconciler for Queue {
+    type Spec = Spec;
+    const KIND: &'static str = "sqs.queue";
+    const OUTPUTS: &'static [&'static str] = &["arn", "url", "name"];
+    const IDENTITY: &'static [&'static str] = &["name"];
+    const TAGGED: bool = true;
+
+    fn predict(&self, spec: &Spec) -> Outputs {
+        // The URL's host differs between AWS and its emulators; the ARN does not.
+        Outputs::from([
+            ("arn".to_owned(), self.0.arn("sqs", &spec.name)),
+            ("name".to_owned(), spec.name.clone()),
+        ])
+    }
+
+    /// By name. Attributes may be up to 60 s stale.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let name = &target.spec.name;
+        let found = self
+            .0
+            .call("sqs:GetQueueUrl", || self.0.sqs.get_queue_url().queue_name(name).send())
+            .await;
+        let url = match found {
+            Ok(found) => found.queue_url.unwrap_or_default(),
+            Err(why) if why.is_not_found() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let attributes = self.0.call("sqs:GetQueueAttributes", || {
+            self.0.sqs.get_queue_attributes().queue_url(&url).attribute_names(Name::All).send()
+        });
+        let tags = self.0.call("sqs:ListQueueTags", || self.0.sqs.list_queue_tags().queue_url(&url).send());
+        let (attributes, tags) = match tokio::try_join!(attributes, tags) {
+            Ok(both) => both,
+            // Deleted between the two calls.
+            Err(why) if why.is_not_found() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let attributes = attributes.attributes.unwrap_or_default();
+        let text = |name: &Name| attributes.get(name).cloned().unwrap_or_default();
+        let spec = Spec {
+            name: name.clone(),
+            visibility_timeout: text(&Name::VisibilityTimeout).parse().unwrap_or_default(),
+            retention_seconds: text(&Name::MessageRetentionPeriod).parse().unwrap_or_default(),
+            kms_key: text(&Name::KmsMasterKeyId),
+            policy: attributes.get(&Name::Policy).map(|p| Document::parse(p)).unwrap_or_default(),
+            redrive: attributes.get(&Name::RedrivePolicy).and_then(|text| redrive(text)),
+            tags: tags.tags.unwrap_or_default().into_iter().collect(),
+        };
+        let outputs = Outputs::from([
+            ("arn".to_owned(), text(&Name::QueueArn)),
+            ("url".to_owned(), url),
+            ("name".to_owned(), name.clone()),
+        ]);
+        Ok(Some(Observed::new(spec, outputs)))
+    }
+
+    /// Idempotent: AWS answers with the same queue for the same name and attributes. Refused for 60 s after a queue of
+    /// the name was deleted, which the retry table waits for.
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let created = self
+            .0
+            .call("sqs:CreateQueue", || {
+                self.0
+                    .sqs
+                    .create_queue()
+                    .queue_name(&spec.name)
+                    .set_attributes(Some(attributes(spec, None)))
+                    .set_tags(Some(spec.tags.clone().into_iter().collect()))
+                    .send()
+            })
+            .await?;
+        let mut outputs = self.predict(spec);
+        outputs.insert("url".to_owned(), created.queue_url.unwrap_or_default());
+        Ok(outputs)
+    }
+
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        let url = live.output("url");
+        let attributes = attributes(spec, Some(changes));
+        if !attributes.is_empty() {
+            self.0
+                .call("sqs:SetQueueAttributes", || {
+                    self.0
+                        .sqs
+                        .set_queue_attributes()
+                        .queue_url(url)
+                        .set_attributes(Some(attributes.clone()))
+                        .send()
+                })
+                .await?;
+        }
+        if changes.has("tags") {
+            let gone: Vec<_> = live.spec.tags.keys().filter(|k| !spec.tags.contains_key(*k)).cloned().collect();
+            if !gone.is_empty() {
+                self.0
+                    .call("sqs:UntagQueue", || {
+                        self.0.sqs.untag_queue().queue_url(url).set_tag_keys(Some(gone.clone())).send()
+                    })
+                    .await?;
+            }
+            self.0
+                .call("sqs:TagQueue", || {
+                    let tags = spec.tags.clone().into_iter().collect();
+                    self.0.sqs.tag_queue().queue_url(url).set_tags(Some(tags)).send()
+                })
+                .await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let deleted = self
+            .0
+            .call("sqs:DeleteQueue", || self.0.sqs.delete_queue().queue_url(live.output("url")).send())
+            .await;
+        match deleted {
+            Err(why) if !why.is_not_found() => Err(why),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// The attributes to send: all of them for a new queue, else those that changed. An empty string takes one away.
+fn attributes(spec: &Spec, changes: Option<&Changes>) -> HashMap<Name, String> {
+    let fields = [
+        ("visibility_timeout", Name::VisibilityTimeout, spec.visibility_timeout.to_string()),
+        ("retention_seconds", Name::MessageRetentionPeriod, spec.retention_seconds.to_string()),
+        ("kms_key", Name::KmsMasterKeyId, spec.kms_key.clone()),
+        ("policy", Name::Policy, if spec.policy.is_empty() { String::new() } else { spec.policy.text() }),
+        ("redrive", Name::RedrivePolicy, spec.redrive.as_ref().map(redrive_text).unwrap_or_default()),
+    ];
+    fields
+        .into_iter()
+        .filter(|(field, _, value)| match changes {
+            Some(changes) => changes.has(field),
+            None => !value.is_empty(),
+        })
+        .map(|(_, name, value)| (name, value))
+        .collect()
+}
+
+fn redrive_text(redrive: &Redrive) -> String {
+    json!({"deadLetterTargetArn": redrive.dead_letter_arn, "maxReceiveCount": redrive.max_receives}).to_string()
+}
+
+fn redrive(text: &str) -> Option<Redrive> {
+    let value: serde_json::Value = serde_json::from_str(text).ok()?;
+    let receives = &value["maxReceiveCount"];
+    Some(Redrive {
+        dead_letter_arn: value["deadLetterTargetArn"].as_str()?.to_owned(),
+        // AWS gives it back as a number or as text, as it was sent.
+        max_receives: receives.as_str().map_or_else(|| receives.as_u64()?.try_into().ok(), |t| t.parse().ok())?,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_redrive_policy_reads_back_as_written() {
+        let text = redrive_text(&Redrive { dead_letter_arn: "arn".into(), max_receives: 5 });
+        assert_eq!(redrive(&text).map(|r| (r.dead_letter_arn, r.max_receives)), Some(("arn".into(), 5)));
+        assert_eq!(redrive(r#"{"deadLetterTargetArn":"a","maxReceiveCount":"7"}"#).map(|r| r.max_receives), Some(7));
+    }
+}

@@ -1,0 +1,258 @@
+//! A parameter in Parameter Store.
+
+use crate::aws::Aws;
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use aws_sdk_ssm::types::{ParameterStringFilter, ParameterType, ResourceTypeForTagging, Tag};
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+/// A parameter's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// With its path: `/a/b/c`.
+    pub name: String,
+    /// `String`, `StringList` or `SecureString`.
+    pub kind: String,
+    /// Up to 4 KB.
+    pub value: String,
+    /// Up to 1024 characters.
+    pub description: String,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// Reconciles [`Spec`].
+pub struct Parameter(pub Arc<Aws>);
+
+impl Reconciler for Parameter {
+    type Spec = Spec;
+    const KIND: &'static str = "ssm.parameter";
+    const OUTPUTS: &'static [&'static str] = &["arn", "name"];
+    const IDENTITY: &'static [&'static str] = &["name"];
+    const IMMUTABLE: &'static [&'static str] = &["kind"];
+    const TAGGED: bool = true;
+
+    fn predict(&self, spec: &Spec) -> Outputs {
+        let arn = self
+            .0
+            .arn("ssm", &format!("parameter/{}", spec.name.trim_start_matches('/')));
+        Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), spec.name.clone())])
+    }
+
+    /// By name. The description is told only by a list, which all parameters of one path share.
+    async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
+        let aws = &self.0;
+        let name = &target.spec.name;
+        let (found, descriptions, tags) = tokio::join!(
+            aws.call("ssm:GetParameter", || aws
+                .ssm
+                .get_parameter()
+                .name(name)
+                .with_decryption(true)
+                .send()),
+            self.descriptions(name),
+            self.tags(name),
+        );
+        let found = match found {
+            Ok(found) => found.parameter,
+            Err(why) if why.is_not_found() => return Ok(None),
+            Err(why) => return Err(why),
+        };
+        let (Some(found), Some(tags)) = (found, tags?) else {
+            return Ok(None);
+        };
+        let spec = Spec {
+            name: name.clone(),
+            kind: found.r#type().map_or("", ParameterType::as_str).to_owned(),
+            value: found.value().unwrap_or_default().to_owned(),
+            description: descriptions?.get(name).cloned().unwrap_or_default(),
+            tags,
+        };
+        let mut outputs = self.predict(&spec);
+        if let Some(arn) = found.arn {
+            outputs.insert("arn".to_owned(), arn);
+        }
+        Ok(Some(Observed::new(spec, outputs)))
+    }
+
+    async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
+        let aws = &self.0;
+        let tags = tag_list(&spec.tags)?;
+        let description = (!spec.description.is_empty()).then(|| spec.description.clone());
+        aws.call("ssm:PutParameter", || {
+            aws.ssm
+                .put_parameter()
+                .name(&spec.name)
+                .r#type(ParameterType::from(spec.kind.as_str()))
+                .value(&spec.value)
+                .set_description(description.clone())
+                .set_tags(Some(tags.clone()))
+                .send()
+        })
+        .await?;
+        Ok(self.predict(spec))
+    }
+
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+        let aws = &self.0;
+        if changes.any(&["value", "description"]) {
+            // Overwriting and tags exclude each other. The value is demanded even when only the description changes.
+            aws.call("ssm:PutParameter", || {
+                aws.ssm
+                    .put_parameter()
+                    .name(&spec.name)
+                    .r#type(ParameterType::from(spec.kind.as_str()))
+                    .value(&spec.value)
+                    .description(&spec.description)
+                    .overwrite(true)
+                    .send()
+            })
+            .await?;
+        }
+        if changes.has("tags") {
+            self.tag(&spec.name, &live.spec.tags, &spec.tags).await?;
+        }
+        Ok(())
+    }
+
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let aws = &self.0;
+        let name = &live.spec.name;
+        let deleted = aws
+            .call("ssm:DeleteParameter", || aws.ssm.delete_parameter().name(name).send())
+            .await;
+        match deleted {
+            Err(why) if !why.is_not_found() => Err(why),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Parameter {
+    /// The descriptions of the parameters beside this one, by name.
+    async fn descriptions(&self, name: &str) -> Result<Arc<BTreeMap<String, String>>, Failure> {
+        let (key, option, value) = neighbours(name);
+        let memo = format!("ssm:DescribeParameters {key} {value}");
+        self.0.shared(memo, || self.describe(key, option, value)).await
+    }
+
+    async fn describe(&self, key: &str, option: &str, value: &str) -> Result<BTreeMap<String, String>, Failure> {
+        let aws = &self.0;
+        let filter = ParameterStringFilter::builder()
+            .key(key)
+            .option(option)
+            .values(value)
+            .build()
+            .map_err(|why| Failure::new("ssm:DescribeParameters", "InvalidFilter", why.to_string()))?;
+        let mut found = BTreeMap::new();
+        let mut token: Option<String> = None;
+        loop {
+            let page = aws
+                .call("ssm:DescribeParameters", || {
+                    let list = aws
+                        .ssm
+                        .describe_parameters()
+                        .parameter_filters(filter.clone())
+                        .max_results(50);
+                    list.set_next_token(token.clone()).send()
+                })
+                .await?;
+            for parameter in page.parameters.unwrap_or_default() {
+                if let (Some(name), Some(description)) = (parameter.name, parameter.description) {
+                    found.insert(name, description);
+                }
+            }
+            token = page.next_token.filter(|token| !token.is_empty());
+            if token.is_none() {
+                return Ok(found);
+            }
+        }
+    }
+
+    /// The tags, without those of AWS itself; `None` when there is no such parameter.
+    async fn tags(&self, name: &str) -> Result<Option<Tags>, Failure> {
+        let aws = &self.0;
+        let found = aws
+            .call("ssm:ListTagsForResource", || {
+                let list = aws
+                    .ssm
+                    .list_tags_for_resource()
+                    .resource_type(ResourceTypeForTagging::Parameter);
+                list.resource_id(name).send()
+            })
+            .await;
+        match found {
+            Ok(found) => {
+                let tags = found
+                    .tag_list
+                    .unwrap_or_default()
+                    .into_iter()
+                    .map(|tag| (tag.key, tag.value));
+                Ok(Some(tags.filter(|(key, _)| !key.starts_with("aws:")).collect()))
+            }
+            Err(why) if why.is_not_found() || why.code == "InvalidResourceId" => Ok(None),
+            Err(why) => Err(why),
+        }
+    }
+
+    async fn tag(&self, name: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
+        let aws = &self.0;
+        let gone: Vec<_> = live.keys().filter(|key| !desired.contains_key(*key)).cloned().collect();
+        if !gone.is_empty() {
+            aws.call("ssm:RemoveTagsFromResource", || {
+                let remove = aws
+                    .ssm
+                    .remove_tags_from_resource()
+                    .resource_type(ResourceTypeForTagging::Parameter);
+                remove.resource_id(name).set_tag_keys(Some(gone.clone())).send()
+            })
+            .await?;
+        }
+        let tags = tag_list(desired)?;
+        if !tags.is_empty() {
+            aws.call("ssm:AddTagsToResource", || {
+                let add = aws
+                    .ssm
+                    .add_tags_to_resource()
+                    .resource_type(ResourceTypeForTagging::Parameter);
+                add.resource_id(name).set_tags(Some(tags.clone())).send()
+            })
+            .await?;
+        }
+        Ok(())
+    }
+}
+
+/// The filter (key, option, value) that lists a parameter together with those beside it: its path, or, when it is on
+/// no path, its name alone.
+fn neighbours(name: &str) -> (&'static str, &'static str, &str) {
+    match name.rsplit_once('/') {
+        Some((path, _)) if !path.is_empty() => ("Path", "OneLevel", path),
+        _ => ("Name", "Equals", name),
+    }
+}
+
+fn tag_list(tags: &Tags) -> Result<Vec<Tag>, Failure> {
+    tags.iter()
+        .map(|(key, value)| Tag::builder().key(key).value(value).build())
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|why| Failure::new("ssm:AddTagsToResource", "InvalidTag", why.to_string()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn parameters_of_one_path_are_listed_together() {
+        assert_eq!(neighbours("/fraud/dev/threshold"), ("Path", "OneLevel", "/fraud/dev"));
+        assert_eq!(neighbours("/fraud/dev/email"), neighbours("/fraud/dev/threshold"));
+    }
+
+    #[test]
+    fn a_parameter_on_no_path_is_listed_alone() {
+        assert_eq!(neighbours("/threshold"), ("Name", "Equals", "/threshold"));
+        assert_eq!(neighbours("threshold"), ("Name", "Equals", "threshold"));
+    }
+}

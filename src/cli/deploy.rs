@@ -1,0 +1,131 @@
+//! What `up` and `down` share: show the plan, ask, carry it out, say how it went.
+
+use super::exit::{self, Exit};
+use super::scope::Scope;
+use super::{json, stop};
+use crate::aws::Registry;
+use crate::engine::{Apply, Outcome, Plan, Report};
+use crate::resource::{Address, Kinds, Outputs};
+use crate::state::Store;
+use crate::ui::{self, Progress};
+use clap::Args;
+use std::collections::BTreeMap;
+use std::io::{BufRead, IsTerminal, Write};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Instant;
+
+/// How to carry out a plan.
+#[derive(Clone, Debug, Args)]
+pub struct ApplyArgs {
+    /// Do not ask before changing anything
+    #[arg(long, short)]
+    pub yes: bool,
+    /// Print one JSON document on standard output, everything else on standard error
+    #[arg(long)]
+    pub json: bool,
+}
+
+/// A plan that is to be carried out.
+pub struct Deployment<'a> {
+    /// Where.
+    pub scope: &'a Scope,
+    /// With what.
+    pub kinds: &'a Registry,
+    /// What.
+    pub plan: &'a Plan,
+    /// How.
+    pub args: &'a ApplyArgs,
+    /// Since when we are at it.
+    pub begun: Instant,
+    /// Who shows it.
+    pub progress: &'a Arc<Progress>,
+}
+
+impl Deployment<'_> {
+    /// Shows the plan, asks where somebody must be asked, and carries it out. Returns what stands then, where all went
+    /// well.
+    pub async fn run(self, store: Store) -> Result<BTreeMap<String, String>, Exit> {
+        let text = format!("{}\n{}", self.scope.headline(), ui::plan(self.plan));
+        if self.args.json { eprint!("{text}") } else { print!("{text}") }
+        if !self.plan.is_empty() && !self.args.yes && !self.scope.local {
+            confirm()?;
+        }
+        self.kinds.begin_changes();
+        let store = Mutex::new(store);
+        let apply = Apply {
+            kinds: self.kinds,
+            plan: self.plan,
+            store: &store,
+            sink: &|event| self.progress.event(event),
+            stop: stop::on_signals(self.progress),
+        };
+        let report = apply.run().await?;
+        let mut store = store.into_inner().unwrap_or_else(PoisonError::into_inner);
+        if store.state.resources.is_empty() {
+            store.discard()?;
+        }
+        let outputs = outputs(self.scope, &store);
+        if self.args.json {
+            let env = &self.scope.settings.env;
+            let calls = self.scope.aws.counts.total();
+            let took = self.begun.elapsed();
+            json::print(&json::Applied::of(env, self.plan, &report.steps, took, calls, outputs.clone()))?;
+        }
+        self.verdict(&report)?;
+        Ok(outputs)
+    }
+
+    /// How it went, as an exit code.
+    fn verdict(&self, report: &Report) -> Result<(), Exit> {
+        let (mut done, mut failed, mut skipped) = (0, 0, 0);
+        for step in &report.steps {
+            match step.outcome {
+                Outcome::Done | Outcome::Nothing => done += 1,
+                Outcome::Failed(_) => failed += 1,
+                Outcome::Skipped(_) => skipped += 1,
+            }
+        }
+        if failed + skipped == 0 {
+            if !self.plan.is_empty() {
+                let calls = self.scope.aws.counts.total();
+                let seconds = self.begun.elapsed().as_secs_f32();
+                self.progress.say(&format!("Done: {done} steps in {seconds:.1} s, {calls} API calls."));
+            }
+            return Ok(());
+        }
+        let code = match (report.interrupted, done) {
+            (true, _) => exit::INTERRUPTED,
+            (false, 0) => exit::FAILED,
+            (false, _) => exit::PARTIAL,
+        };
+        let message = format!(
+            "{done} steps done, {failed} failed, {skipped} not begun. What is done is remembered: mend what failed and run \
+             the same command again, it goes on from here"
+        );
+        Err(Exit { code, message })
+    }
+}
+
+/// What a user wants to know of the system, from what is remembered.
+pub fn outputs(scope: &Scope, store: &Store) -> BTreeMap<String, String> {
+    let of = |address: &Address| -> Option<Outputs> { Some(store.state.resources.get(address)?.outputs.clone()) };
+    scope.stack().outputs(&of)
+}
+
+/// Asks on the terminal; without one nobody can answer.
+fn confirm() -> Result<(), Exit> {
+    let stdin = std::io::stdin();
+    if !stdin.is_terminal() {
+        return Err(Exit::failed(
+            "nothing was changed: there is no terminal to ask on; look at the plan above and use --yes",
+        ));
+    }
+    eprint!("Proceed? [y/N] ");
+    let _ = std::io::stderr().flush();
+    let mut answer = String::new();
+    let read = stdin.lock().read_line(&mut answer);
+    match (read, answer.trim().to_ascii_lowercase().as_str()) {
+        (Ok(_), "y" | "yes") => Ok(()),
+        _ => Err(Exit::failed("nothing was changed")),
+    }
+}

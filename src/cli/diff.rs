@@ -1,0 +1,39 @@
+use super::exit::{self, Exit};
+use super::json;
+use super::scope::{BuildArgs, ScopeArgs};
+use crate::engine::{Plan, survey};
+use crate::ui::{self, Progress};
+use clap::Args;
+use std::sync::Arc;
+
+/// Shows what `up` would do: what the stack wants otherwise (intent), and what was changed outside of fraudctl (drift).
+/// Changes nothing, takes no lock.
+#[derive(Debug, Args)]
+pub struct DiffArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    build: BuildArgs,
+    /// Exit with 4 when there is something to do
+    #[arg(long)]
+    exit_code: bool,
+    /// Print one JSON document on standard output, everything else on standard error
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: DiffArgs) -> Result<(), Exit> {
+    let progress = Arc::new(Progress::new());
+    let scope = args.scope.open(&args.build, &progress).await?;
+    let builder = scope.builder(&args.build)?;
+    let store = scope.store()?;
+    let (graph, kinds) = scope.desired(Some(builder), &progress)?;
+    let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
+    let plan = Plan::towards(&graph, &store.state, &live, &kinds)?;
+    if args.json {
+        json::print(&json::Diff::of(&scope.settings.env, &plan))?;
+    } else {
+        print!("{}\n{}", scope.headline(), ui::plan(&plan));
+    }
+    if args.exit_code && !plan.is_empty() { Err(Exit::silent(exit::CHANGES)) } else { Ok(()) }
+}

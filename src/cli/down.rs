@@ -1,0 +1,41 @@
+use super::deploy::{ApplyArgs, Deployment};
+use super::exit::Exit;
+use super::scope::{BuildArgs, ScopeArgs};
+use crate::engine::{Plan, survey};
+use crate::state::Lock;
+use crate::ui::Progress;
+use clap::Args;
+use std::sync::Arc;
+use std::time::Instant;
+
+/// Removes every resource of an environment, also those that a lost state no longer knows: they are found by their names
+/// and ownership tags. What is not ours is never touched. The KMS key is scheduled for deletion in 7 days, as AWS
+/// demands.
+#[derive(Debug, Args)]
+pub struct DownArgs {
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    apply: ApplyArgs,
+}
+
+pub async fn run(args: DownArgs) -> Result<(), Exit> {
+    let begun = Instant::now();
+    let progress = Arc::new(Progress::new());
+    let scope = args.scope.open(&BuildArgs::default(), &progress).await?;
+    let _lock = Lock::take(&scope.state_path, "down")?;
+    let store = scope.store()?;
+    let (graph, kinds) = scope.desired(None, &progress)?;
+    let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
+    let plan = Plan::towards_nothing(&graph, &store.state, &live, &kinds)?;
+    let deployment = Deployment {
+        scope: &scope,
+        kinds: &kinds,
+        plan: &plan,
+        args: &args.apply,
+        begun,
+        progress: &progress,
+    };
+    deployment.run(store).await?;
+    Ok(())
+}

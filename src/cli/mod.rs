@@ -1,0 +1,104 @@
+//! The commands: one file each, with its flags and what it prints.
+
+mod deploy;
+mod diff;
+mod down;
+mod exit;
+mod json;
+mod local;
+mod output;
+mod scope;
+mod send;
+mod status;
+mod stop;
+mod up;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+pub use exit::Exit;
+pub use scope::ScopeArgs;
+
+/// Puts a serverless fraud-detection system on AWS, keeps it there, and takes it away.
+///
+/// Credentials, region and endpoint come from the AWS SDK's own chain: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL,
+/// ~/.aws/config and so on. Settings come from fraudctl.toml, where every key has a default.
+///
+/// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 some steps failed, the rest is done; 4 `diff --exit-code` found changes;
+/// 5 another fraudctl holds the lock; 130 interrupted.
+#[derive(Debug, Parser)]
+#[command(version, max_term_width = 110)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Build the functions and bring AWS to what the stack says
+    Up(up::UpArgs),
+    /// Show what `up` would do, and do nothing
+    Diff(diff::DiffArgs),
+    /// Remove everything of an environment
+    Down(down::DownArgs),
+    /// Print what the system offers: endpoint, ARNs, names
+    Output(output::OutputArgs),
+    /// Show what stands, resource by resource
+    Status(status::StatusArgs),
+    /// Post a transaction to the API and print the answer
+    Send(send::SendArgs),
+    /// Start, stop or reset the local AWS
+    Local(local::LocalArgs),
+}
+
+/// Runs the command line of this process.
+pub fn main() -> ExitCode {
+    // Wrong usage exits with 2 in clap itself, --help and --version with 0.
+    let cli = Cli::parse();
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = match runtime {
+        Ok(runtime) => runtime,
+        Err(why) => return exit::fail(&Exit::failed(format!("cannot start: {why}"))),
+    };
+    let result = runtime.block_on(run(cli.command));
+    // Whatever still runs in the background is not waited for.
+    runtime.shutdown_background();
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(exit) => exit::fail(&exit),
+    }
+}
+
+async fn run(command: Command) -> Result<(), Exit> {
+    match command {
+        Command::Up(args) => up::run(args).await,
+        Command::Diff(args) => diff::run(args).await,
+        Command::Down(args) => down::run(args).await,
+        Command::Output(args) => output::run(args).await,
+        Command::Status(args) => status::run(args).await,
+        Command::Send(args) => send::run(args).await,
+        Command::Local(args) => local::run(args).await,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_help_of_every_command_is_as_reviewed() {
+        let mut text = String::new();
+        let mut root = Cli::command().term_width(110);
+        text.push_str(&root.render_long_help().to_string());
+        for command in root.get_subcommands_mut() {
+            text.push_str(&format!("\n======== {}\n{}", command.get_name(), command.render_help()));
+        }
+        insta::assert_snapshot!(text);
+    }
+}

@@ -1,0 +1,192 @@
+//! What most commands need: which environment, where, with which settings.
+
+use super::exit::Exit;
+use super::local::LocalOptions;
+use crate::artifact::{self, Builder, Flavor};
+use crate::aws::{Aws, Connection, Local, Registry};
+use crate::config::{self, Overrides, Settings};
+use crate::engine::Graph;
+use crate::stack::Stack;
+use crate::state::{Place, Store};
+use crate::ui::Progress;
+use clap::Args;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// The account of the local AWS.
+const LOCAL_ACCOUNT: &str = "000000000000";
+
+/// Which environment, and where.
+#[derive(Clone, Debug, Args)]
+pub struct ScopeArgs {
+    /// The environment: part of every resource's name
+    #[arg(long, env = "FRAUDCTL_ENV", default_value = config::DEFAULT_ENV)]
+    pub env: String,
+    /// Use a local AWS, starting it if need be, instead of the one that the AWS configuration names
+    #[arg(long)]
+    pub local: bool,
+    /// The AWS region [default: the AWS configuration's, else us-east-1]
+    #[arg(long)]
+    pub region: Option<String>,
+    /// The profile in ~/.aws/config
+    #[arg(long, conflicts_with = "local")]
+    pub profile: Option<String>,
+    /// The project: the folder with fraudctl.toml and functions/ [default: this folder or the nearest one above it]
+    #[arg(long, env = "FRAUDCTL_PROJECT", value_name = "DIR")]
+    pub project: Option<PathBuf>,
+    /// Where state files are kept [default: state/ in the project]
+    #[arg(long = "state", env = "FRAUDCTL_STATE", value_name = "DIR")]
+    pub state_dir: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) local_options: LocalOptions,
+}
+
+/// How the functions are built.
+#[derive(Clone, Debug, Default, Args)]
+pub struct BuildArgs {
+    /// The functions' processor: arm64 or x86_64 [default: fraudctl.toml's, else arm64]
+    #[arg(long, value_parser = ["arm64", "x86_64"])]
+    pub arch: Option<String>,
+    /// Reserve no concurrent executions for the functions (for accounts with a low quota)
+    #[arg(long)]
+    pub no_reserved_concurrency: bool,
+    /// Build the functions quickly for this machine's own processor, as --local does: for emulators that run functions as
+    /// plain processes
+    #[arg(long, env = "FRAUDCTL_FAST_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
+    pub fast_build: bool,
+}
+
+/// A place to work on: settings, a connection, and where the state is.
+pub struct Scope {
+    /// The project's folder.
+    pub project: PathBuf,
+    /// What the user chose.
+    pub settings: Settings,
+    /// The connection.
+    pub aws: Arc<Aws>,
+    /// Where the state is kept.
+    pub state_path: PathBuf,
+    /// Is it the local AWS?
+    pub local: bool,
+}
+
+impl ScopeArgs {
+    /// Reads the settings and connects. Changes nothing, but for starting the local AWS.
+    pub async fn open(&self, build: &BuildArgs, progress: &Progress) -> Result<Scope, Exit> {
+        let project = self.project()?;
+        let overrides = Overrides {
+            arch: build.arch.clone(),
+            no_reserved_concurrency: build.no_reserved_concurrency,
+        };
+        let settings = config::load(&project, &self.env, &overrides)?;
+        let aws = self.connect(progress).await?;
+        Ok(Scope {
+            state_path: self.state_path(&project),
+            project,
+            settings,
+            aws,
+            local: self.local,
+        })
+    }
+
+    /// Connects to the AWS of these flags.
+    async fn connect(&self, progress: &Progress) -> Result<Arc<Aws>, Exit> {
+        let mut connection = Connection {
+            region: self.region.clone(),
+            profile: self.profile.clone(),
+            local: None,
+        };
+        if self.local {
+            let running = self.local_options.start(progress).await?;
+            connection.region = Some(self.region.clone().unwrap_or_else(|| "us-east-1".to_owned()));
+            connection.local = Some(Local {
+                endpoint: running.endpoint,
+                account: LOCAL_ACCOUNT.to_owned(),
+            });
+        }
+        Ok(Aws::connect(&connection).await?)
+    }
+
+    /// The nearest folder, from here upwards, that is a project.
+    fn project(&self) -> Result<PathBuf, Exit> {
+        let is_project = |folder: &Path| folder.join("functions").is_dir() && folder.join("Cargo.toml").is_file();
+        if let Some(folder) = &self.project {
+            return if is_project(folder) {
+                Ok(folder.clone())
+            } else {
+                Err(Exit::usage(format!("{} is no fraudctl project: it has no functions/", folder.display())))
+            };
+        }
+        let here = std::env::current_dir().map_err(|why| Exit::failed(format!("cannot tell where we are: {why}")))?;
+        here.ancestors().find(|folder| is_project(folder)).map(Path::to_owned).ok_or_else(|| {
+            Exit::usage(format!(
+                "{} is in no fraudctl project (a folder with functions/); go to one, or name it with --project",
+                here.display()
+            ))
+        })
+    }
+
+    /// `state/{env}.json`, or `state/local/{env}.json` for the local AWS.
+    fn state_path(&self, project: &Path) -> PathBuf {
+        let folder = self.state_dir.clone().unwrap_or_else(|| project.join("state"));
+        let folder = if self.local { folder.join("local") } else { folder };
+        folder.join(format!("{}.json", self.env))
+    }
+}
+
+impl Scope {
+    /// Opens the state of this place.
+    pub fn store(&self) -> Result<Store, Exit> {
+        Ok(Store::open(&self.state_path, self.place())?)
+    }
+
+    fn place(&self) -> Place {
+        Place {
+            env: self.settings.env.clone(),
+            account: self.aws.account.clone(),
+            region: self.aws.region.clone(),
+            endpoint: self.aws.endpoint.clone(),
+        }
+    }
+
+    /// The stack at this place.
+    pub fn stack(&self) -> Stack<'_> {
+        Stack {
+            settings: &self.settings,
+            account: &self.aws.account,
+            region: &self.aws.region,
+            partition: self.aws.partition(),
+            endpoint: self.aws.endpoint.as_deref(),
+        }
+    }
+
+    /// What builds the functions of this project.
+    pub fn builder(&self, build: &BuildArgs) -> Result<Builder, Exit> {
+        let arch = self.settings.arch.parse().map_err(|why: artifact::UnknownArch| Exit::usage(why.to_string()))?;
+        // A local AWS runs functions as processes of this machine, whatever their configuration says.
+        let flavor = if self.local || build.fast_build { Flavor::Local } else { Flavor::Aws(arch) };
+        Ok(Builder::new(&self.project, flavor)?)
+    }
+
+    /// The stack's resources and the kinds that reconcile them. Without a builder the functions' code is of no interest.
+    pub fn desired(&self, builder: Option<Builder>, progress: &Arc<Progress>) -> Result<(Graph, Registry), Exit> {
+        let fingerprint = builder.as_ref().map(Builder::fingerprint).transpose()?.unwrap_or_default();
+        let graph = self.stack().graph(&|function| artifact::Spec {
+            function: function.to_owned(),
+            fingerprint: fingerprint.clone(),
+        });
+        let lines = Arc::clone(progress);
+        let building = Arc::new(move |line: &str| lines.building(line));
+        let kinds = Registry::new(&self.aws).with(artifact::Binary::new(builder, building));
+        Ok((graph, kinds))
+    }
+
+    /// One line that says where we are.
+    pub fn headline(&self) -> String {
+        let endpoint = self.aws.endpoint.as_ref().map(|e| format!(", {e}")).unwrap_or_default();
+        format!(
+            "Environment {} in account {}, region {}{endpoint}",
+            self.settings.env, self.aws.account, self.aws.region
+        )
+    }
+}

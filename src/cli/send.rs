@@ -1,0 +1,84 @@
+use super::deploy::outputs;
+use super::exit::{self, Exit};
+use super::json;
+use super::scope::{BuildArgs, Scope, ScopeArgs};
+use crate::operate::send::{self, Answer, SendError, Transaction};
+use crate::ui::Progress;
+use clap::Args;
+use serde_json::json;
+use std::collections::BTreeMap;
+
+/// Posts one transaction to the deployed API with its API key and prints the answer. Exits with 1 when the answer is not 200.
+#[derive(Debug, Args)]
+pub struct SendArgs {
+    /// The amount, a decimal number; sent exactly as written
+    #[arg(long, default_value = "150.50", allow_negative_numbers = true)]
+    amount: String,
+    /// Who pays
+    #[arg(long, default_value = "user-1")]
+    user: String,
+    /// The transaction's id [default: a new one]
+    #[arg(long)]
+    id: Option<String>,
+    /// Who is paid
+    #[arg(long)]
+    merchant: Option<String>,
+    /// Where
+    #[arg(long)]
+    location: Option<String>,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    /// Print one JSON document: {"status", "body", "transaction_id"}
+    #[arg(long)]
+    json: bool,
+}
+
+pub async fn run(args: SendArgs) -> Result<(), Exit> {
+    let progress = Progress::new();
+    let mut transaction = example(&args.amount);
+    transaction.user = args.user;
+    transaction.merchant = args.merchant;
+    transaction.location = args.location;
+    if let Some(id) = args.id {
+        transaction.id = id;
+    }
+    // Before anything is started for it.
+    transaction.body().map_err(|why| Exit::usage(why.to_string()))?;
+    let scope = args.scope.open(&BuildArgs::default(), &progress).await?;
+    let outputs = outputs(&scope, &scope.store()?);
+    let answer = through(&scope, &outputs, &transaction).await?;
+    if args.json {
+        json::print(&json!({"status": answer.status, "body": answer.body, "transaction_id": transaction.id}))?;
+    } else {
+        println!("{} {}", answer.status, answer.body);
+    }
+    if answer.status == 200 { Ok(()) } else { Err(Exit::silent(exit::FAILED)) }
+}
+
+/// A transaction of this amount with an id of its own.
+pub fn example(amount: &str) -> Transaction {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    Transaction {
+        id: format!("t-{}-{}", now.as_nanos(), std::process::id()),
+        user: "user-1".to_owned(),
+        amount: amount.to_owned(),
+        merchant: None,
+        location: None,
+    }
+}
+
+/// Sends through the API that these outputs name.
+pub async fn through(
+    scope: &Scope,
+    outputs: &BTreeMap<String, String>,
+    transaction: &Transaction,
+) -> Result<Answer, Exit> {
+    let (Some(endpoint), Some(key_id)) = (outputs.get("api_endpoint"), outputs.get("api_key_id")) else {
+        return Err(Exit::failed(format!(
+            "there is no API in environment {} here; run `fraudctl up` first",
+            scope.settings.env
+        )));
+    };
+    let key = send::api_key(&scope.aws, key_id).await?;
+    send::send(endpoint, &key, transaction).await.map_err(SendError::into)
+}

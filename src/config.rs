@@ -1,0 +1,300 @@
+//! What a user chooses: flags, environment variables and `fraudctl.toml`, brought together and validated once.
+
+use serde::Deserialize;
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use thiserror::Error;
+
+/// The environment's name when none is given.
+pub const DEFAULT_ENV: &str = "dev";
+/// The configuration file's name.
+pub const FILE: &str = "fraudctl.toml";
+
+/// Everything that may differ between environments.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Settings {
+    /// The environment's name, part of every resource's name.
+    pub env: String,
+    /// The processor architecture of the functions, as AWS spells it.
+    pub arch: String,
+    /// The score above which a transaction raises an alert, 0 to 1.
+    pub fraud_threshold: String,
+    /// Who is told; an address at example.com is nobody.
+    pub alert_email: String,
+    /// Days for which logs are kept.
+    pub log_retention_days: u32,
+    /// API requests a day.
+    pub requests_per_day: u32,
+    /// The function that takes transactions.
+    pub processor: Function,
+    /// The function that looks for patterns.
+    pub analyzer: Function,
+    /// Tags beside the project's own.
+    pub tags: BTreeMap<String, String>,
+}
+
+/// What can be chosen of a function.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Function {
+    /// Megabytes, 128 to 10240.
+    pub memory_mb: u32,
+    /// Seconds, 1 to 900.
+    pub timeout_seconds: u32,
+    /// Concurrent executions set aside for it, where any are.
+    pub reserved_concurrency: Option<u32>,
+}
+
+/// Why a configuration cannot be used.
+#[derive(Debug, Error)]
+pub enum ConfigError {
+    /// A name that AWS would refuse in one of the resources.
+    #[error(
+        "the environment name {0:?} cannot be used: it becomes part of resource names, so it must be 1 to 32 letters, \
+         digits, `-` or `_`, and begin with a letter or digit"
+    )]
+    Env(String),
+    /// The file cannot be read.
+    #[error("cannot read {path}: {why}")]
+    Unreadable {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        why: std::io::Error,
+    },
+    /// The file is no TOML, or has unknown keys or wrong types.
+    #[error("{path} is not valid: {why}")]
+    Malformed {
+        /// Which file.
+        path: PathBuf,
+        /// Line, column and reason.
+        why: Box<toml::de::Error>,
+    },
+    /// A value out of its range.
+    #[error("{key} is {value:?}, but must be {must}")]
+    Value {
+        /// The key in `fraudctl.toml`.
+        key: &'static str,
+        /// The value found.
+        value: String,
+        /// What it must be.
+        must: &'static str,
+    },
+}
+
+/// The file: the top level holds for all environments, `[env.NAME]` overrides it for one.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    #[serde(default)]
+    env: BTreeMap<String, Section>,
+    // Spelled out, because flattening and refusing unknown keys exclude each other.
+    arch: Option<String>,
+    fraud_threshold: Option<toml::Value>,
+    alert_email: Option<String>,
+    log_retention_days: Option<u32>,
+    requests_per_day: Option<u32>,
+    #[serde(default)]
+    processor: FunctionSection,
+    #[serde(default)]
+    analyzer: FunctionSection,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Section {
+    arch: Option<String>,
+    fraud_threshold: Option<toml::Value>,
+    alert_email: Option<String>,
+    log_retention_days: Option<u32>,
+    requests_per_day: Option<u32>,
+    #[serde(default)]
+    processor: FunctionSection,
+    #[serde(default)]
+    analyzer: FunctionSection,
+    #[serde(default)]
+    tags: BTreeMap<String, String>,
+}
+
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct FunctionSection {
+    memory_mb: Option<u32>,
+    timeout_seconds: Option<u32>,
+    reserved_concurrency: Option<u32>,
+}
+
+/// What a command line may override.
+#[derive(Clone, Debug, Default)]
+pub struct Overrides {
+    /// `--arch`.
+    pub arch: Option<String>,
+    /// `--no-reserved-concurrency`.
+    pub no_reserved_concurrency: bool,
+}
+
+/// Reads `fraudctl.toml` in `folder`, where there is one, for this environment.
+///
+/// # Errors
+/// A name, a file or a value that cannot be used, saying which and why.
+pub fn load(folder: &Path, env: &str, overrides: &Overrides) -> Result<Settings, ConfigError> {
+    check_env(env)?;
+    let path = folder.join(FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(why) if why.kind() == std::io::ErrorKind::NotFound => String::new(),
+        Err(why) => return Err(ConfigError::Unreadable { path, why }),
+    };
+    let file: File = toml::from_str(&text).map_err(|why| ConfigError::Malformed {
+        path,
+        why: Box::new(why),
+    })?;
+    settings(env, file, overrides)
+}
+
+fn check_env(env: &str) -> Result<(), ConfigError> {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
+    let first = env.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    // 32: the longest name is `transaction-processor-role-{env}`, and IAM takes 64 characters.
+    if first && env.len() <= 32 && env.chars().all(allowed) {
+        Ok(())
+    } else {
+        Err(ConfigError::Env(env.to_owned()))
+    }
+}
+
+fn settings(env: &str, file: File, overrides: &Overrides) -> Result<Settings, ConfigError> {
+    let mine = file.env.get(env).cloned().unwrap_or_default();
+    let mut tags = file.tags;
+    tags.extend(mine.tags);
+    let concurrency = |default: u32, all: &FunctionSection, one: &FunctionSection| {
+        let wanted = one.reserved_concurrency.or(all.reserved_concurrency).unwrap_or(default);
+        (!overrides.no_reserved_concurrency && wanted > 0).then_some(wanted)
+    };
+    let function = |defaults: (u32, u32, u32), all: &FunctionSection, one: &FunctionSection| Function {
+        memory_mb: one.memory_mb.or(all.memory_mb).unwrap_or(defaults.0),
+        timeout_seconds: one.timeout_seconds.or(all.timeout_seconds).unwrap_or(defaults.1),
+        reserved_concurrency: concurrency(defaults.2, all, one),
+    };
+    let settings = Settings {
+        env: env.to_owned(),
+        arch: overrides.arch.clone().or(mine.arch).or(file.arch).unwrap_or_else(|| "arm64".to_owned()),
+        fraud_threshold: mine.fraud_threshold.or(file.fraud_threshold).map_or_else(|| "0.85".to_owned(), plain),
+        alert_email: mine.alert_email.or(file.alert_email).unwrap_or_else(|| "alerts@example.com".to_owned()),
+        log_retention_days: mine.log_retention_days.or(file.log_retention_days).unwrap_or(30),
+        requests_per_day: mine.requests_per_day.or(file.requests_per_day).unwrap_or(1000),
+        processor: function((512, 30, 5), &file.processor, &mine.processor),
+        analyzer: function((1024, 60, 2), &file.analyzer, &mine.analyzer),
+        tags,
+    };
+    check(&settings)?;
+    Ok(settings)
+}
+
+/// A threshold may be written as a number or as text.
+fn plain(value: toml::Value) -> String {
+    match value {
+        toml::Value::String(text) => text,
+        other => other.to_string(),
+    }
+}
+
+/// The days that CloudWatch Logs accepts: API reference, `PutRetentionPolicy`.
+const RETENTIONS: &[u32] = &[
+    1, 3, 5, 7, 14, 30, 60, 90, 120, 150, 180, 365, 400, 545, 731, 1096, 1827, 2192, 2557, 2922, 3288, 3653,
+];
+
+fn check(settings: &Settings) -> Result<(), ConfigError> {
+    let range = |key, value: u32, low: u32, high: u32, must| {
+        if (low..=high).contains(&value) { Ok(()) } else { refuse(key, &value.to_string(), must) }
+    };
+    if !matches!(settings.arch.as_str(), "arm64" | "x86_64") {
+        return refuse("arch", &settings.arch, "`arm64` or `x86_64`");
+    }
+    let threshold: Option<f64> = settings.fraud_threshold.parse().ok();
+    if !threshold.is_some_and(|t| (0.0..=1.0).contains(&t)) {
+        return refuse("fraud_threshold", &settings.fraud_threshold, "a number from 0 to 1");
+    }
+    let (user, host) = settings.alert_email.split_once('@').unwrap_or_default();
+    if user.is_empty() || !host.contains('.') || settings.alert_email.contains(char::is_whitespace) {
+        return refuse("alert_email", &settings.alert_email, "an e-mail address");
+    }
+    if !RETENTIONS.contains(&settings.log_retention_days) {
+        let value = settings.log_retention_days.to_string();
+        return refuse("log_retention_days", &value, "a number of days that CloudWatch Logs accepts, such as 7, 30 or 365");
+    }
+    range("requests_per_day", settings.requests_per_day, 1, 1_000_000_000, "at least 1")?;
+    for (memory, timeout, function) in [
+        ("processor.memory_mb", "processor.timeout_seconds", &settings.processor),
+        ("analyzer.memory_mb", "analyzer.timeout_seconds", &settings.analyzer),
+    ] {
+        range(memory, function.memory_mb, 128, 10_240, "128 to 10240 (MB)")?;
+        range(timeout, function.timeout_seconds, 1, 900, "1 to 900 (seconds)")?;
+    }
+    let tag = |text: &str, most: usize| text.chars().count() <= most && !text.starts_with("aws:");
+    for (key, value) in &settings.tags {
+        let reserved = key.starts_with("fraudctl:");
+        if key.is_empty() || reserved || !tag(key, 128) || !tag(value, 256) {
+            let must = "a tag that AWS takes and fraudctl does not use itself (no `aws:` or `fraudctl:` in front, 128 and 256 characters)";
+            return refuse("tags", &format!("{key} = {value}"), must);
+        }
+    }
+    Ok(())
+}
+
+fn refuse(key: &'static str, value: &str, must: &'static str) -> Result<(), ConfigError> {
+    Err(ConfigError::Value {
+        key,
+        value: value.to_owned(),
+        must,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(text: &str, env: &str) -> Result<Settings, ConfigError> {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), text).unwrap();
+        load(folder.path(), env, &Overrides::default())
+    }
+
+    #[test]
+    fn without_a_file_everything_has_its_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = load(folder.path(), "dev", &Overrides::default()).unwrap();
+        assert_eq!((settings.arch.as_str(), settings.fraud_threshold.as_str()), ("arm64", "0.85"));
+        assert_eq!(settings.processor.reserved_concurrency, Some(5));
+        assert_eq!(settings.analyzer.memory_mb, 1024);
+    }
+
+    #[test]
+    fn an_environment_overrides_what_holds_for_all() {
+        let text = "fraud_threshold = 0.9\n[tags]\nTeam = \"a\"\n[env.prod]\nfraud_threshold = \"0.8\"\n[env.prod.processor]\nmemory_mb = 1024\n";
+        assert_eq!(read(text, "dev").unwrap().fraud_threshold, "0.9");
+        let prod = read(text, "prod").unwrap();
+        assert_eq!((prod.fraud_threshold.as_str(), prod.processor.memory_mb), ("0.8", 1024));
+        assert_eq!(prod.tags["Team"], "a");
+    }
+
+    #[test]
+    fn mistakes_are_named_with_their_place() {
+        assert!(read("alert_mail = 1", "dev").unwrap_err().to_string().contains("alert_mail"));
+        assert!(read("arch = \"mips\"", "dev").unwrap_err().to_string().contains("arm64"));
+        assert!(read("fraud_threshold = 1.5", "dev").unwrap_err().to_string().contains("0 to 1"));
+        assert!(read("log_retention_days = 31", "dev").unwrap_err().to_string().contains("31"));
+        assert!(read("[env.dev]\nx = [", "dev").unwrap_err().to_string().contains("line 2"));
+    }
+
+    #[test]
+    fn environment_names_that_aws_would_refuse_are_refused() {
+        for bad in ["", "a b", "a/b", "../x", "ä", "-a", "a.b", &"x".repeat(33)] {
+            assert!(matches!(read("", bad), Err(ConfigError::Env(_))), "{bad:?}");
+        }
+        for good in ["dev", "pr-12", "A_1", &"x".repeat(32)] {
+            assert!(read("", good).is_ok(), "{good:?}");
+        }
+    }
+}

@@ -1,0 +1,461 @@
+use super::diff::diff;
+use super::events::{Event, Outcome, Sink};
+use super::plan::{Action, Change, Plan, comparable, differences, not_ours};
+use super::schedule::{Op, Schedule};
+use crate::resource::{Address, Changes, Class, Failure, Kind, Kinds, Live, Outputs, references, resolve};
+use crate::state::{Record, Status, Store, StoreError};
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::sync::watch;
+use tokio::time::Instant;
+
+/// How often to look again for something just made, which AWS may not show everywhere yet, and how long between.
+const LOOKS: u32 = 12;
+const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+
+/// Carries out a plan.
+///
+/// Guarantees: nothing is begun before all that it needs is done; every change is in the state file before its call
+/// leaves, and its result before anything that needs it begins; a step that fails stops only what depends on it. Killed
+/// at any moment, the next survey and plan find what was made and go on from there.
+pub struct Apply<'a> {
+    /// How each kind is changed.
+    pub kinds: &'a dyn Kinds,
+    /// What to do.
+    pub plan: &'a Plan,
+    /// Where it is remembered.
+    pub store: &'a Mutex<Store>,
+    /// Who is told.
+    pub sink: Sink<'a>,
+    /// Once true, nothing new begins; what runs is finished and remembered.
+    pub stop: watch::Receiver<bool>,
+}
+
+/// What was done.
+#[derive(Debug, Default)]
+pub struct Report {
+    /// One per change that was not already as desired, in the order in which they ended.
+    pub steps: Vec<StepReport>,
+    /// Was it stopped before the end?
+    pub interrupted: bool,
+}
+
+/// What was done to one resource.
+#[derive(Clone, Debug)]
+pub struct StepReport {
+    /// Which.
+    pub address: Address,
+    /// Of which kind.
+    pub kind: String,
+    /// What was to be done.
+    pub action: Action,
+    /// How it ended.
+    pub outcome: Outcome,
+    /// How long it took.
+    pub took: Duration,
+}
+
+#[derive(Debug, Error)]
+enum StepError {
+    #[error("{0}")]
+    Aws(#[from] Failure),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+type Step<T> = Result<T, StepError>;
+
+impl Apply<'_> {
+    /// Runs to the end of what can be done.
+    ///
+    /// # Errors
+    /// The state cannot be written before the first step. Later failures are in the report, step by step.
+    pub async fn run(self) -> Result<Report, StoreError> {
+        self.refresh_records()?;
+        let schedule = Schedule::of(self.plan);
+        let outputs = Mutex::new(self.standing_outputs());
+        let mut report = Report::default();
+        let mut done: BTreeSet<Op> = BTreeSet::new();
+        let mut started: BTreeSet<Op> = BTreeSet::new();
+        let mut lost: BTreeMap<Op, String> = BTreeMap::new();
+        let mut took: BTreeMap<usize, Duration> = BTreeMap::new();
+        let mut running = FuturesUnordered::new();
+        // Without a state that can be written, nothing more may begin.
+        let mut blind = false;
+        loop {
+            report.interrupted = *self.stop.borrow();
+            if !report.interrupted && !blind {
+                for op in ready(&schedule, &started, &done) {
+                    started.insert(op);
+                    self.tell_started(op, &started);
+                    running.push(self.run_op(op, &outputs));
+                }
+            }
+            let Some((op, result, time)) = running.next().await else { break };
+            let change = &self.plan.changes[op.change()];
+            *took.entry(op.change()).or_default() += time;
+            match result {
+                Ok(outcome) => {
+                    done.insert(op);
+                    if is_last(&schedule, op, &done) {
+                        self.finish(&mut report, change, outcome, took[&op.change()]);
+                    }
+                }
+                Err(why) => {
+                    blind |= matches!(why, StepError::Store(_));
+                    lost.insert(op, why.to_string());
+                    self.finish(&mut report, change, Outcome::Failed(why.to_string()), took[&op.change()]);
+                }
+            }
+        }
+        drop(running);
+        self.report_skipped(&schedule, &done, &lost, &mut report, blind);
+        Ok(report)
+    }
+
+    /// Brings the records of what needs no change up to date: what depends on what, and what AWS says today.
+    fn refresh_records(&self) -> Result<(), StoreError> {
+        let mut store = self.store();
+        let before = store.state.resources.clone();
+        for address in &self.plan.forget {
+            store.state.resources.remove(address);
+        }
+        for change in self.plan.changes.iter().filter(|c| c.action == Action::Unchanged) {
+            let (Some(record), Some(live)) = (store.state.resources.get_mut(&change.address), &change.live) else {
+                continue;
+            };
+            record.outputs.clone_from(&live.outputs);
+            record.observed = Some(live.spec.clone());
+            record.depends_on = change.depends_on.iter().cloned().collect();
+        }
+        if store.state.resources != before {
+            store.save()?;
+        }
+        Ok(())
+    }
+
+    fn standing_outputs(&self) -> BTreeMap<Address, Outputs> {
+        let stays = |c: &&Change| !matches!(c.action, Action::Replace | Action::Delete);
+        let standing = self.plan.changes.iter().filter(stays);
+        standing.filter_map(|c| Some((c.address.clone(), c.live.as_ref()?.outputs.clone()))).collect()
+    }
+
+    async fn run_op(&self, op: Op, outputs: &Mutex<BTreeMap<Address, Outputs>>) -> (Op, Step<Outcome>, Duration) {
+        let begun = Instant::now();
+        let change = &self.plan.changes[op.change()];
+        let result = match self.kinds.get(&change.kind) {
+            None => Err(Failure::new(&change.kind, "UnknownKind", "this fraudctl does not know the kind").into()),
+            Some(kind) => match op {
+                Op::Make(_) => self.make(change, kind, outputs).await,
+                Op::Remove(_) => self.remove(change, kind).await,
+            },
+        };
+        (op, result, begun.elapsed())
+    }
+
+    async fn make(
+        &self,
+        change: &Change,
+        kind: &dyn Kind,
+        outputs: &Mutex<BTreeMap<Address, Outputs>>,
+    ) -> Step<Outcome> {
+        let desired = {
+            let known = outputs.lock().unwrap_or_else(PoisonError::into_inner);
+            resolve(&change.desired, &|r| known.get(&r.address)?.get(&r.output).cloned())
+        };
+        if let Some(unknown) = references(&desired).first() {
+            let what = format!("{} of {} is still unknown", unknown.output, unknown.address);
+            return Err(Failure::new(kind.name(), "Unresolved", what).into());
+        }
+        let desired = kind.normalize(&desired)?;
+        let (mine, outcome) = match (&change.live, change.action) {
+            (Some(live), Action::Update | Action::Adopt) => self.bring(change, kind, live, &desired).await?,
+            _ => (self.create(change, kind, &desired).await?, Outcome::Done),
+        };
+        outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(change.address.clone(), mine);
+        Ok(outcome)
+    }
+
+    /// Makes it; where it turns out to exist because a reply was lost, takes that one.
+    async fn create(&self, change: &Change, kind: &dyn Kind, desired: &Value) -> Step<Outputs> {
+        let env = self.env();
+        self.record(change, kind, |record| {
+            let old = record.as_ref().filter(|_| change.create_first).and_then(|r| change.retire(r));
+            let mut retiring = record.take().map(|r| r.retiring).unwrap_or_default();
+            retiring.extend(old);
+            *record = Some(self.fresh(change, kind, desired, Status::Creating, retiring));
+        })?;
+        let mut again = true;
+        let outputs = loop {
+            let why = match kind.create(&change.address, desired).await {
+                Ok(outputs) => break outputs,
+                Err(why) => why,
+            };
+            if !matches!(why.class, Class::Ambiguous | Class::Exists) {
+                return Err(why.into());
+            }
+            match self.look(kind, &change.address, &env, desired, None, why.class).await? {
+                Some(live) => {
+                    if let Some(foreign) = not_ours(&change.address, kind, &live, &env) {
+                        return Err(why.hint(format!("it is not ours: {foreign}")).into());
+                    }
+                    self.update(kind, &live, desired, None).await?;
+                    break live.outputs;
+                }
+                None if why.class == Class::Ambiguous && again => again = false,
+                None => return Err(why.into()),
+            }
+        };
+        // The ids first: should the process end while AWS is asked what it made of it, they are not lost.
+        self.record(change, kind, |record| {
+            if let Some(record) = record {
+                record.outputs.clone_from(&outputs);
+            }
+        })?;
+        self.settle(change, kind, desired, outputs).await
+    }
+
+    /// A lost reply may belong to a call that is still on its way, so one look is not enough.
+    async fn look(
+        &self,
+        kind: &dyn Kind,
+        address: &Address,
+        env: &str,
+        desired: &Value,
+        outputs: Option<&Outputs>,
+        because: Class,
+    ) -> Step<Option<Live>> {
+        let looks = if because == Class::Ambiguous { LOOKS } else { 1 };
+        for look in 0..looks {
+            if look > 0 {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            if let Some(live) = kind.observe(address, env, desired, outputs).await? {
+                return Ok(Some(live));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Updates or adopts what stands.
+    async fn bring(&self, change: &Change, kind: &dyn Kind, live: &Live, desired: &Value) -> Step<(Outputs, Outcome)> {
+        let before = self.store().state.resources.get(&change.address).cloned();
+        let mut shown = live.clone();
+        shown.spec = comparable(kind, &live.spec);
+        let fields = differences(&comparable(kind, desired), &shown, before.as_ref());
+        if !fields.is_empty() {
+            self.record(change, kind, |record| match record {
+                Some(record) => record.status = Status::Updating,
+                None => *record = Some(self.fresh(change, kind, desired, Status::Updating, Vec::new())),
+            })?;
+            let paths = fields.into_iter().map(|f| f.path);
+            self.update(kind, live, desired, Some(Changes::new(paths))).await?;
+        }
+        let nothing = change.action == Action::Update && !fields_changed(&before, live, kind, desired);
+        let outputs = self.settle(change, kind, desired, live.outputs.clone()).await?;
+        Ok((outputs, if nothing { Outcome::Nothing } else { Outcome::Done }))
+    }
+
+    async fn update(&self, kind: &dyn Kind, live: &Live, desired: &Value, changes: Option<Changes>) -> Step<()> {
+        let changes = changes.unwrap_or_else(|| {
+            let fields = diff(&comparable(kind, desired), &comparable(kind, &live.spec), None);
+            Changes::new(fields.into_iter().map(|f| f.path))
+        });
+        Ok(kind.update(live, desired, &changes).await?)
+    }
+
+    /// Asks AWS what it has now, remembers it, and tells where it is not what was asked for.
+    async fn settle(&self, change: &Change, kind: &dyn Kind, desired: &Value, mut outputs: Outputs) -> Step<Outputs> {
+        let env = self.env();
+        let seen = self.look(kind, &change.address, &env, desired, Some(&outputs), Class::Ambiguous).await?;
+        let applied = comparable(kind, desired);
+        let observed = seen.map(|live| {
+            outputs.extend(live.outputs);
+            comparable(kind, &live.spec)
+        });
+        if let Some(observed) = &observed {
+            let paths: Vec<String> = diff(&applied, observed, None).into_iter().map(|f| f.path).collect();
+            if !paths.is_empty() {
+                (self.sink)(Event::NotTaken {
+                    address: change.address.clone(),
+                    paths,
+                });
+            }
+        }
+        self.record(change, kind, |record| {
+            let retiring = record.take().map(|r| r.retiring).unwrap_or_default();
+            *record = Some(Record {
+                outputs: outputs.clone(),
+                observed,
+                ..self.fresh(change, kind, desired, Status::Ready, retiring)
+            });
+        })?;
+        Ok(outputs)
+    }
+
+    async fn remove(&self, change: &Change, kind: &dyn Kind) -> Step<Outcome> {
+        let Some(live) = &change.live else { return Ok(Outcome::Nothing) };
+        // A predecessor stays in its successor's record until it is gone; only a resource of its own is marked.
+        let predecessor = change.retired || change.create_first;
+        if !predecessor {
+            self.record(change, kind, |record| {
+                if let Some(record) = record {
+                    record.status = Status::Deleting;
+                }
+            })?;
+        }
+        kind.delete(live).await?;
+        self.record(change, kind, |record| match record {
+            Some(record) if predecessor => record.retiring.retain(|old| old.outputs != live.outputs),
+            _ => *record = None,
+        })?;
+        Ok(Outcome::Done)
+    }
+
+    /// Changes one record and makes that durable. What is only of this machine is not recorded.
+    fn record(&self, change: &Change, kind: &dyn Kind, edit: impl FnOnce(&mut Option<Record>)) -> Result<(), StoreError> {
+        if kind.ephemeral() {
+            return Ok(());
+        }
+        let mut store = self.store();
+        let before = store.state.resources.remove(&change.address);
+        let mut record = before.clone();
+        edit(&mut record);
+        let same = record == before;
+        if let Some(record) = record {
+            store.state.resources.insert(change.address.clone(), record);
+        }
+        if same { Ok(()) } else { store.save() }
+    }
+
+    fn fresh(
+        &self,
+        change: &Change,
+        kind: &dyn Kind,
+        desired: &Value,
+        status: Status,
+        retiring: Vec<crate::state::Retired>,
+    ) -> Record {
+        Record {
+            kind: change.kind.clone(),
+            status,
+            outputs: Outputs::new(),
+            applied: comparable(kind, desired),
+            observed: None,
+            depends_on: change.depends_on.iter().cloned().collect(),
+            retiring,
+        }
+    }
+
+    fn store(&self) -> MutexGuard<'_, Store> {
+        // A state is whole at every moment, so even after a panic elsewhere it may be read.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn env(&self) -> String {
+        self.store().state.place.env.clone()
+    }
+
+    fn tell_started(&self, op: Op, started: &BTreeSet<Op>) {
+        let other_half = match op {
+            Op::Make(index) => Op::Remove(index),
+            Op::Remove(index) => Op::Make(index),
+        };
+        if !started.contains(&other_half) {
+            let change = &self.plan.changes[op.change()];
+            (self.sink)(Event::Started {
+                address: change.address.clone(),
+                kind: change.kind.clone(),
+                action: change.action,
+            });
+        }
+    }
+
+    fn finish(&self, report: &mut Report, change: &Change, outcome: Outcome, took: Duration) {
+        let step = StepReport {
+            address: change.address.clone(),
+            kind: change.kind.clone(),
+            action: change.action,
+            outcome,
+            took,
+        };
+        (self.sink)(Event::Finished {
+            address: step.address.clone(),
+            kind: step.kind.clone(),
+            action: step.action,
+            outcome: step.outcome.clone(),
+            took,
+        });
+        report.steps.push(step);
+    }
+
+    fn report_skipped(
+        &self,
+        schedule: &Schedule,
+        done: &BTreeSet<Op>,
+        lost: &BTreeMap<Op, String>,
+        report: &mut Report,
+        blind: bool,
+    ) {
+        let mut told: BTreeSet<usize> = lost.keys().map(|op| op.change()).collect();
+        for op in schedule.needs.keys() {
+            if done.contains(op) || !told.insert(op.change()) {
+                continue;
+            }
+            let why = match cause(*op, schedule, lost) {
+                Some(failed) => format!("it needs {}, which failed", self.plan.changes[failed.change()].address),
+                None if blind => "the state could not be written".to_owned(),
+                None => "interrupted".to_owned(),
+            };
+            let change = &self.plan.changes[op.change()];
+            self.finish(report, change, Outcome::Skipped(why), Duration::ZERO);
+        }
+    }
+}
+
+fn fields_changed(before: &Option<Record>, live: &Live, kind: &dyn Kind, desired: &Value) -> bool {
+    let mut shown = live.clone();
+    shown.spec = comparable(kind, &live.spec);
+    !differences(&comparable(kind, desired), &shown, before.as_ref()).is_empty()
+}
+
+/// The ops that can begin, those with the longest way behind them first.
+fn ready(schedule: &Schedule, started: &BTreeSet<Op>, done: &BTreeSet<Op>) -> Vec<Op> {
+    let mut ready: Vec<Op> = schedule
+        .needs
+        .iter()
+        .filter(|(op, needs)| !started.contains(op) && needs.is_subset(done))
+        .map(|(op, _)| *op)
+        .collect();
+    ready.sort_by_key(|op| std::cmp::Reverse(schedule.depth.get(op).copied().unwrap_or_default()));
+    ready
+}
+
+/// Is everything of this op's change done now?
+fn is_last(schedule: &Schedule, op: Op, done: &BTreeSet<Op>) -> bool {
+    let halves = [Op::Make(op.change()), Op::Remove(op.change())];
+    halves.iter().all(|half| !schedule.needs.contains_key(half) || done.contains(half))
+}
+
+/// The failed op because of which this one could not begin.
+fn cause(op: Op, schedule: &Schedule, lost: &BTreeMap<Op, String>) -> Option<Op> {
+    let mut open = vec![op];
+    let mut seen = BTreeSet::new();
+    while let Some(op) = open.pop() {
+        if lost.contains_key(&op) {
+            return Some(op);
+        }
+        if seen.insert(op) {
+            open.extend(schedule.needs.get(&op).into_iter().flatten().copied());
+        }
+    }
+    None
+}
+
+#[cfg(test)]
+#[path = "apply_tests.rs"]
+mod tests;

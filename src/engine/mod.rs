@@ -1,0 +1,17 @@
+//! How a stack is brought about, knowing no AWS: the graph of what is desired, the difference to what is, the plan, and
+//! its concurrent execution.
+
+mod apply;
+mod diff;
+mod events;
+mod graph;
+mod plan;
+mod schedule;
+mod survey;
+
+pub use apply::{Apply, Report, StepReport};
+pub use diff::{Cause, FieldChange};
+pub use events::{Event, Outcome, Sink};
+pub use graph::{Graph, GraphError, Node};
+pub use plan::{Action, Change, Plan, PlanError, Summary};
+pub use survey::{Survey, survey};

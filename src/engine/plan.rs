@@ -1,0 +1,367 @@
+use super::diff::{Baseline, FieldChange, diff};
+use super::graph::{Graph, GraphError, Node};
+use super::survey::Survey;
+use crate::resource::{
+    Address, Failure, Kind, Kinds, Live, Outputs, Owner, TAG_ADDRESS, TAG_ENV, references, resolve,
+};
+use crate::state::{Record, Retired, State, Status};
+use serde::Serialize;
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use thiserror::Error;
+
+/// What is to be done to one resource.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Action {
+    /// It does not exist: make it.
+    Create,
+    /// It exists otherwise than desired, and AWS can change it.
+    Update,
+    /// It exists otherwise than desired, and AWS cannot change it: make another, remove this one.
+    Replace,
+    /// It is no longer desired.
+    Delete,
+    /// It exists and is ours, but nothing remembers it: remember it, and bring it to what is desired.
+    Adopt,
+    /// It is as desired.
+    Unchanged,
+    /// Something made on this machine, a Lambda binary, is not there yet. Counts as no resource.
+    Build,
+}
+
+/// One resource's part of a plan.
+#[derive(Clone, Debug)]
+pub struct Change {
+    /// Its address.
+    pub address: Address,
+    /// Its kind.
+    pub kind: String,
+    /// What is to be done.
+    pub action: Action,
+    /// The fields that differ, for updates, replacements and adoptions.
+    pub fields: Vec<FieldChange>,
+    /// What is desired, with references that only become known on the way. Null for a delete.
+    pub desired: Value,
+    /// What stands now.
+    pub live: Option<Live>,
+    /// For a replacement: may the new one be made before the old one goes?
+    pub create_first: bool,
+    /// For a delete: is this a predecessor, to be removed once nothing needs it?
+    pub retired: bool,
+    /// Whom it waits for, now.
+    pub depends_on: BTreeSet<Address>,
+    /// Whom it waited for when it was made.
+    pub depended_on: BTreeSet<Address>,
+}
+
+/// What is to be done, and what is to be forgotten.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// A change per resource; in an order in which they could be made one after another.
+    pub changes: Vec<Change>,
+    /// Remembered resources that are gone and not wanted: only the record is removed.
+    pub forget: Vec<Address>,
+    /// Resources of our names that are not ours, and what tells us so. Never touched.
+    pub foreign: Vec<(Address, String)>,
+}
+
+/// How many resources get which action.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[allow(missing_docs)] // the actions themselves, documented there
+pub struct Summary {
+    pub create: usize,
+    pub update: usize,
+    pub replace: usize,
+    pub delete: usize,
+    pub adopt: usize,
+    pub unchanged: usize,
+}
+
+/// Why there is no plan. Nothing was changed.
+#[derive(Debug, Error)]
+pub enum PlanError {
+    /// The stack itself is wrong.
+    #[error("the stack cannot be deployed: {0}")]
+    Graph(#[from] GraphError),
+    /// Resources of our names that are not ours.
+    #[error("{}", foreign(.0))]
+    Foreign(Vec<(Address, String)>),
+    /// A spec that its own kind does not understand.
+    #[error("{0}: {1}")]
+    Spec(Address, Failure),
+    /// Remembered resources of a kind that this program does not have.
+    #[error("the state remembers {0} of the kind {1}, which this fraudctl does not know; use the newer fraudctl")]
+    UnknownKind(Address, String),
+}
+
+fn foreign(found: &[(Address, String)]) -> String {
+    let mut text = String::from("these resources exist under our names but are not ours; nothing was changed:");
+    for (address, why) in found {
+        text.push_str(&format!("\n  {address}: {why}"));
+    }
+    text.push_str("\nRename or remove them, or use another --env.");
+    text
+}
+
+impl Plan {
+    /// What brings AWS to `graph`.
+    ///
+    /// Pure: given the same desired, recorded and live values it returns the same plan.
+    ///
+    /// # Errors
+    /// The graph is none, or something of our names is not ours.
+    pub fn towards(graph: &Graph, state: &State, live: &Survey, kinds: &dyn Kinds) -> Result<Self, PlanError> {
+        let mut plan = Self::default();
+        let mut known: BTreeMap<Address, Outputs> = BTreeMap::new();
+        // How those that are replaced are replaced: what they contain follows.
+        let mut replaced: BTreeMap<Address, bool> = BTreeMap::new();
+        for node in graph.order(kinds)? {
+            let kind = kind_of(kinds, &node.address, node.kind)?;
+            let change = change(node, kind, state, live, &known, &replaced)?;
+            if let (Some(live), None) = (&change.live, state.resources.get(&node.address)) {
+                if let Some(why) = not_ours(&node.address, kind, live, &state.place.env) {
+                    plan.foreign.push((node.address.clone(), why));
+                }
+            }
+            known.insert(node.address.clone(), future_outputs(kind, &change));
+            if change.action == Action::Replace {
+                replaced.insert(node.address.clone(), change.create_first);
+            }
+            plan.changes.push(change);
+        }
+        if !plan.foreign.is_empty() {
+            return Err(PlanError::Foreign(plan.foreign));
+        }
+        for (address, record) in &state.resources {
+            if graph.get(address).is_none() {
+                plan.remove_record(address, record, live, kinds)?;
+            }
+            plan.remove_retired(address, record, live);
+        }
+        Ok(plan)
+    }
+
+    /// What takes everything away: whatever is remembered, and whatever of the stack exists and is ours though nothing
+    /// remembers it. What is not ours is only named.
+    ///
+    /// # Errors
+    /// The graph is none.
+    pub fn towards_nothing(graph: &Graph, state: &State, live: &Survey, kinds: &dyn Kinds) -> Result<Self, PlanError> {
+        let mut plan = Self::default();
+        let mut kept: BTreeSet<Address> = BTreeSet::new();
+        for node in graph.order(kinds)? {
+            let kind = kind_of(kinds, &node.address, node.kind)?;
+            if kind.ephemeral() || state.resources.contains_key(&node.address) {
+                continue;
+            }
+            let Some(found) = live.live.get(&node.address) else { continue };
+            let container = node.parents(kind.parents()).into_iter().find(|p| kept.contains(p));
+            let why = container
+                .map(|parent| format!("it belongs to {parent}, which is not ours"))
+                .or_else(|| not_ours(&node.address, kind, found, &state.place.env));
+            if let Some(why) = why {
+                kept.insert(node.address.clone());
+                plan.foreign.push((node.address.clone(), why));
+                continue;
+            }
+            plan.changes.push(Change {
+                live: Some(found.clone()),
+                depended_on: node.waits_for(),
+                ..Change::delete(node.address.clone(), node.kind)
+            });
+        }
+        for (address, record) in &state.resources {
+            plan.remove_record(address, record, live, kinds)?;
+            plan.remove_retired(address, record, live);
+        }
+        Ok(plan)
+    }
+
+    /// Counts the resources by action.
+    pub fn summary(&self) -> Summary {
+        let mut summary = Summary::default();
+        for change in &self.changes {
+            match change.action {
+                Action::Create => summary.create += 1,
+                Action::Update => summary.update += 1,
+                Action::Replace => summary.replace += 1,
+                Action::Delete => summary.delete += 1,
+                Action::Adopt => summary.adopt += 1,
+                Action::Unchanged => summary.unchanged += 1,
+                Action::Build => {}
+            }
+        }
+        summary
+    }
+
+    /// Is there nothing to do, not even to remember?
+    pub fn is_empty(&self) -> bool {
+        self.forget.is_empty() && self.changes.iter().all(|c| c.action == Action::Unchanged)
+    }
+
+    fn remove_record(
+        &mut self,
+        address: &Address,
+        record: &Record,
+        live: &Survey,
+        kinds: &dyn Kinds,
+    ) -> Result<(), PlanError> {
+        kind_of(kinds, address, &record.kind)?;
+        match live.live.get(address) {
+            None => self.forget.push(address.clone()),
+            Some(found) => self.changes.push(Change {
+                live: Some(found.clone()),
+                depended_on: record.depends_on.iter().cloned().collect(),
+                ..Change::delete(address.clone(), &record.kind)
+            }),
+        }
+        Ok(())
+    }
+
+    fn remove_retired(&mut self, address: &Address, record: &Record, live: &Survey) {
+        for index in 0..record.retiring.len() {
+            if let Some(found) = live.retiring.get(&(address.clone(), index)) {
+                self.changes.push(Change {
+                    live: Some(found.clone()),
+                    retired: true,
+                    depended_on: record.depends_on.iter().cloned().collect(),
+                    ..Change::delete(address.clone(), &record.kind)
+                });
+            }
+        }
+    }
+}
+
+impl Change {
+    fn delete(address: Address, kind: &str) -> Self {
+        Self {
+            address,
+            kind: kind.to_owned(),
+            action: Action::Delete,
+            fields: Vec::new(),
+            desired: Value::Null,
+            live: None,
+            create_first: false,
+            retired: false,
+            depends_on: BTreeSet::new(),
+            depended_on: BTreeSet::new(),
+        }
+    }
+
+    /// What is to be remembered of the one that a replacement leaves behind.
+    pub fn retire(&self, record: &Record) -> Option<Retired> {
+        let live = self.live.as_ref()?;
+        Some(Retired {
+            outputs: live.outputs.clone(),
+            applied: record.applied.clone(),
+        })
+    }
+}
+
+fn kind_of<'a>(kinds: &'a dyn Kinds, address: &Address, name: &str) -> Result<&'a dyn Kind, PlanError> {
+    kinds.get(name).ok_or_else(|| PlanError::UnknownKind(address.clone(), name.to_owned()))
+}
+
+/// The difference between what is desired and what stands, with the record where it can be trusted: a record of an
+/// interrupted change says what was intended, not what is.
+pub fn differences(desired: &Value, live: &Live, record: Option<&Record>) -> Vec<FieldChange> {
+    let baseline = record.filter(|r| r.status == Status::Ready).and_then(|r| {
+        Some(Baseline {
+            applied: &r.applied,
+            observed: r.observed.as_ref()?,
+        })
+    });
+    diff(desired, &live.spec, baseline)
+}
+
+/// The spec without the fields that are no properties.
+pub fn comparable(kind: &dyn Kind, spec: &Value) -> Value {
+    let mut spec = spec.clone();
+    if let Value::Object(fields) = &mut spec {
+        fields.retain(|name, _| !kind.inputs().contains(&name.as_str()));
+    }
+    spec
+}
+
+fn change(
+    node: &Node,
+    kind: &dyn Kind,
+    state: &State,
+    survey: &Survey,
+    known: &BTreeMap<Address, Outputs>,
+    replaced: &BTreeMap<Address, bool>,
+) -> Result<Change, PlanError> {
+    let resolved = resolve(&node.spec, &|r| known.get(&r.address)?.get(&r.output).cloned());
+    let desired = kind.normalize(&resolved).map_err(|why| PlanError::Spec(node.address.clone(), why))?;
+    let record = state.resources.get(&node.address);
+    let live = survey.live.get(&node.address);
+    let mut change = Change {
+        address: node.address.clone(),
+        kind: node.kind.to_owned(),
+        action: Action::Create,
+        fields: Vec::new(),
+        live: live.cloned(),
+        create_first: false,
+        retired: false,
+        depends_on: node.waits_for(),
+        depended_on: record.map(|r| r.depends_on.iter().cloned().collect()).unwrap_or_default(),
+        desired,
+    };
+    let Some(live) = live else {
+        if kind.ephemeral() {
+            change.action = Action::Build;
+        }
+        return Ok(change);
+    };
+    let mut shown = live.clone();
+    shown.spec = comparable(kind, &live.spec);
+    change.fields = differences(&comparable(kind, &change.desired), &shown, record);
+    let fixed = |field: &str| kind.identity().contains(&field) || kind.immutable().contains(&field);
+    let container = node.parents(kind.parents()).into_iter().filter_map(|p| replaced.get(&p)).copied().min();
+    change.action = if container.is_some() || change.fields.iter().any(|f| fixed(f.field())) {
+        let renamed = change.fields.iter().any(|f| kind.identity().contains(&f.field()));
+        // Inside something that goes first, nothing can stay longer.
+        change.create_first = (renamed || kind.repeatable()) && container != Some(false);
+        Action::Replace
+    } else if record.is_none_or(|r| r.status == Status::Creating) && !kind.ephemeral() {
+        Action::Adopt
+    } else if change.fields.is_empty() && record.is_none_or(|r| r.status == Status::Ready) {
+        Action::Unchanged
+    } else {
+        Action::Update
+    };
+    Ok(change)
+}
+
+/// What others can know of it while planning: all of it if it stays, only what follows from its spec if it is made.
+fn future_outputs(kind: &dyn Kind, change: &Change) -> Outputs {
+    match (&change.live, change.action) {
+        (Some(live), Action::Adopt | Action::Unchanged | Action::Update) => live.outputs.clone(),
+        _ => {
+            let mut outputs = kind.predict(&change.desired);
+            outputs.retain(|_, value| references(&Value::String(value.clone())).is_empty());
+            outputs
+        }
+    }
+}
+
+/// Why something that nothing remembers is not ours, if it is not.
+pub fn not_ours(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> Option<String> {
+    match &live.owner {
+        Owner::Ours => None,
+        Owner::Foreign(why) => Some(why.clone()),
+        Owner::Usual if kind.tagged() => {
+            let tags = live.tags();
+            let ours = tags.get(TAG_ENV).map(String::as_str) == Some(env)
+                && tags.get(TAG_ADDRESS).map(String::as_str) == Some(address.as_str());
+            let name = live.spec.get("name").and_then(Value::as_str).unwrap_or_default();
+            (!ours).then(|| format!("{} {name} has no tags {TAG_ENV}={env} and {TAG_ADDRESS}={address}", kind.name()))
+        }
+        Owner::Usual => None,
+    }
+}
+
+#[cfg(test)]
+#[path = "plan_tests.rs"]
+mod tests;

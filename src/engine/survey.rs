@@ -1,0 +1,141 @@
+use super::graph::{Graph, Node};
+use crate::resource::{Address, Failure, Kind, Kinds, Live, Outputs, references, resolve};
+use crate::state::State;
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// What AWS has, for every address that is desired or remembered.
+#[derive(Clone, Debug, Default)]
+pub struct Survey {
+    /// What stands at each address; nothing where nothing was found.
+    pub live: BTreeMap<Address, Live>,
+    /// The replaced predecessors that still exist, by address and position in the record.
+    pub retiring: BTreeMap<(Address, usize), Live>,
+}
+
+/// One question to AWS.
+enum Asked {
+    Current(Address),
+    Retired(Address, usize),
+}
+
+/// Looks at everything, all at once. Only who is identified by something that is not remembered (after a lost state) waits for
+/// the one that it refers to. Changes nothing.
+///
+/// # Errors
+/// The first answer that is neither a resource nor its absence.
+pub async fn survey(graph: &Graph, state: &State, kinds: &dyn Kinds, env: &str) -> Result<Survey, Failure> {
+    let mut survey = Survey::default();
+    let mut known = Known::new(graph, state, kinds);
+    let mut running = FuturesUnordered::new();
+    let mut waiting: BTreeSet<&Address> = BTreeSet::new();
+
+    for (address, record) in &state.resources {
+        let Some(kind) = kinds.get(&record.kind) else { continue };
+        running.push(ask(Asked::Current(address.clone()), kind, env, record.applied.clone(), Some(&record.outputs)));
+        for (index, old) in record.retiring.iter().enumerate() {
+            let asked = Asked::Retired(address.clone(), index);
+            running.push(ask(asked, kind, env, old.applied.clone(), Some(&old.outputs)));
+        }
+    }
+    waiting.extend(graph.nodes().map(|n| &n.address).filter(|a| !state.resources.contains_key(*a)));
+
+    loop {
+        let ready: Vec<&Node> = waiting.iter().filter_map(|a| graph.get(a)).filter(|n| known.can_ask(n, kinds)).collect();
+        for node in ready {
+            waiting.remove(&node.address);
+            let Some(kind) = kinds.get(node.kind) else { continue };
+            let spec = known.resolve(&node.spec);
+            if identified(kind, &spec) {
+                running.push(ask(Asked::Current(node.address.clone()), kind, env, spec, None));
+            } else {
+                // It is a part of something that does not exist.
+                known.settle(&node.address, None);
+            }
+        }
+        if let Some((asked, found)) = running.next().await {
+            match (asked, found?) {
+                (Asked::Current(address), found) => {
+                    known.settle(&address, found.as_ref().map(|live| &live.outputs));
+                    survey.live.extend(found.map(|live| (address, live)));
+                }
+                (Asked::Retired(address, index), Some(found)) => {
+                    // Found by its tags, it may be the successor: only the very same one is the predecessor.
+                    let old = state.resources.get(&address).and_then(|r| r.retiring.get(index));
+                    if old.is_some_and(|old| old.outputs == found.outputs) {
+                        survey.retiring.insert((address, index), found);
+                    }
+                }
+                (Asked::Retired(..), None) => {}
+            }
+        } else if waiting.is_empty() {
+            return Ok(survey);
+        }
+    }
+}
+
+async fn ask(
+    asked: Asked,
+    kind: &dyn Kind,
+    env: &str,
+    spec: Value,
+    outputs: Option<&Outputs>,
+) -> (Asked, Result<Option<Live>, Failure>) {
+    let (Asked::Current(address) | Asked::Retired(address, _)) = &asked;
+    let found = kind.observe(address, env, &spec, outputs).await;
+    (asked, found)
+}
+
+/// Is every field known that tells this resource from others of its kind?
+pub fn identified(kind: &dyn Kind, spec: &Value) -> bool {
+    kind.identity().iter().filter_map(|field| spec.get(field)).all(|value| references(value).is_empty())
+}
+
+/// The outputs known so far.
+struct Known<'a> {
+    graph: &'a Graph,
+    outputs: BTreeMap<Address, Outputs>,
+    settled: BTreeSet<Address>,
+}
+
+impl<'a> Known<'a> {
+    fn new(graph: &'a Graph, state: &State, kinds: &dyn Kinds) -> Self {
+        let mut outputs: BTreeMap<Address, Outputs> =
+            state.resources.iter().map(|(address, record)| (address.clone(), record.outputs.clone())).collect();
+        for node in graph.nodes() {
+            if let Some(kind) = kinds.get(node.kind) {
+                let entry = outputs.entry(node.address.clone()).or_default();
+                for (name, value) in kind.predict(&node.spec) {
+                    if references(&Value::String(value.clone())).is_empty() {
+                        entry.entry(name).or_insert(value);
+                    }
+                }
+            }
+        }
+        Self {
+            graph,
+            outputs,
+            settled: BTreeSet::new(),
+        }
+    }
+
+    fn settle(&mut self, address: &Address, outputs: Option<&Outputs>) {
+        self.settled.insert(address.clone());
+        if let Some(outputs) = outputs {
+            self.outputs.entry(address.clone()).or_default().extend(outputs.clone());
+        }
+    }
+
+    fn resolve(&self, spec: &Value) -> Value {
+        resolve(spec, &|reference| self.outputs.get(&reference.address)?.get(&reference.output).cloned())
+    }
+
+    /// Its identity is known, or will not become known by waiting.
+    fn can_ask(&self, node: &Node, kinds: &dyn Kinds) -> bool {
+        let Some(kind) = kinds.get(node.kind) else { return true };
+        let spec = self.resolve(&node.spec);
+        let mut unknown = kind.identity().iter().filter_map(|field| spec.get(field)).flat_map(references);
+        unknown.all(|r| self.settled.contains(&r.address) || self.graph.get(&r.address).is_none())
+    }
+}

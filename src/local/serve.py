@@ -1,0 +1,210 @@
+"""Serves one local AWS: MiniStack on 127.0.0.1, with all its files below one directory.
+
+usage: serve.py PORT DIRECTORY [--persist] [--auth]
+
+Port 0 takes any free one. Once the socket listens, one line of JSON on stdout tells {"pid", "port"}.
+
+What this adds to `python -m ministack`:
+- the socket is bound before MiniStack is imported, so that two servers never share a port;
+- the state is also saved while the server runs, whenever its clients pause, so that a crash costs at
+  most the last seconds (MiniStack itself saves only when it is told to stop);
+- stopping takes seconds, even in the middle of a client's long poll;
+- /_fraudctl/identity tells which process serves which directory;
+- the id of a REST API is enough to call it, whichever account owns it, as at AWS.
+"""
+
+import argparse
+import asyncio
+import json
+import logging
+import os
+import signal
+import socket
+import sys
+import tempfile
+import time
+
+# A checkpoint waits until no request has come for QUIET seconds, but never longer than LATEST seconds. Both
+# are at least that many times what the last checkpoint took, so that a large state does not slow anybody.
+QUIET = (1.0, 20)
+LATEST = (60.0, 100)
+# How long requests in flight may delay a stop.
+GRACE = 5.0
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("port", type=int)
+    parser.add_argument("directory", type=os.path.abspath)
+    parser.add_argument("--persist", action="store_true")
+    parser.add_argument("--auth", action="store_true")
+    options = parser.parse_args()
+
+    # A closing terminal is no reason to stop.
+    signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    listener = listen(options.port)
+    port = listener.getsockname()[1]
+    configure(port, options)
+    server = Server(options)
+    print(json.dumps({"pid": os.getpid(), "port": port}), flush=True)
+    server.run(listener)
+
+
+def listen(port):
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    try:
+        listener.bind(("127.0.0.1", port))
+        # Only a socket that listens keeps others off its port. Callers queue until MiniStack is ready.
+        listener.listen()
+    except OSError as error:
+        sys.exit(f"cannot listen on 127.0.0.1:{port}: {error.strerror}")
+    return listener
+
+
+def configure(port, options):
+    """Sets MiniStack's environment, which it reads when it is imported and hands on to the functions it runs."""
+    temporary = os.path.join(options.directory, "tmp")
+    os.makedirs(temporary, exist_ok=True)
+    tempfile.tempdir = temporary
+    os.environ.update(
+        {
+            "GATEWAY_PORT": str(port),
+            "BIND_HOST": "127.0.0.1",
+            "TMPDIR": temporary,
+            "STATE_DIR": os.path.join(options.directory, "state"),
+            "S3_DATA_DIR": os.path.join(options.directory, "s3"),
+            "PERSIST_STATE": "1" if options.persist else "0",
+            "S3_PERSIST": "1" if options.persist else "0",
+            "AUTH": "true" if options.auth else "false",
+            # Functions call this server, and can never reach the real AWS by accident.
+            "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
+            "AWS_CONFIG_FILE": os.devnull,
+            "AWS_SHARED_CREDENTIALS_FILE": os.devnull,
+            "AWS_EC2_METADATA_DISABLED": "true",
+            # No listeners beside the one port, and no look at anybody's Docker.
+            "IOT_MTLS_ENABLED": "0",
+            "SFTP_ENABLED": "0",
+            "DOCKER_HOST": "unix:///nonexistent",
+        }
+    )
+
+
+class Server:
+    """MiniStack's application with our additions. Created after `configure`."""
+
+    def __init__(self, options):
+        from ministack import app as ministack
+        from ministack.services import apigateway_v1
+
+        apigateway_v1.find_api_scope = owner_of_rest_api
+        # Names every file at every checkpoint.
+        logging.getLogger("persistence").setLevel(logging.WARNING)
+        self.ministack = ministack
+        self.persist = options.persist
+        self.identity = {
+            "pid": os.getpid(),
+            "directory": options.directory,
+            "ministack": ministack._version(),
+        }
+        self.last_request = None
+        self.unsaved_since = None
+        self.save_took = 0.0
+
+    def run(self, listener):
+        from hypercorn.asyncio import serve
+        from hypercorn.config import Config
+
+        config = Config()
+        config.bind = [f"fd://{listener.fileno()}"]
+        config.keep_alive_timeout = 75
+        raise_open_files_limit()
+        try:
+            asyncio.run(serve(self, config, shutdown_trigger=self.told_to_stop))
+        finally:
+            self.stop_functions()
+
+    async def __call__(self, scope, receive, send):
+        if scope["type"] == "lifespan":
+            checkpoints = asyncio.create_task(self.checkpoints())
+            await self.ministack.app(scope, receive, send)
+            checkpoints.cancel()
+        elif scope["type"] == "http" and scope["path"] == "/_fraudctl/identity":
+            await answer(send, self.identity)
+        else:
+            await self.ministack.app(scope, receive, send)
+            # Whether a request changed anything cannot be told from its method: most AWS protocols only POST.
+            self.last_request = time.monotonic()
+            self.unsaved_since = self.unsaved_since or self.last_request
+
+    async def checkpoints(self):
+        while self.persist:
+            await asyncio.sleep(0.25)
+            if not self.unsaved_since:
+                continue
+            quiet, latest = (max(least, times * self.save_took) for least, times in (QUIET, LATEST))
+            now = time.monotonic()
+            if now - self.last_request > quiet or now - self.unsaved_since > latest:
+                self.unsaved_since = None
+                self.save()
+                self.save_took = time.monotonic() - now
+
+    def save(self):
+        """Writes the state. Called on the event loop, so that no request changes what is being written."""
+        from ministack.core.persistence import save_all
+
+        save_all(self.ministack._build_persistence_save_dict())
+
+    async def told_to_stop(self):
+        loop, stop = asyncio.get_running_loop(), asyncio.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, stop.set)
+        await stop.wait()
+        loop.call_later(GRACE, self.leave)
+
+    def leave(self):
+        """Ends the process although requests are in flight, which MiniStack would wait for."""
+        try:
+            if self.persist:
+                self.save()
+            self.stop_functions()
+        finally:
+            os._exit(0)
+
+    def stop_functions(self):
+        from ministack.core import lambda_runtime
+
+        lambda_runtime.reset()
+
+
+def owner_of_rest_api(api_id):
+    """Stands in for MiniStack's own look-up, which sees only the account that the caller's credentials name."""
+    from ministack.services import apigateway_v1
+
+    for (account, region, stored_id), _ in apigateway_v1._rest_apis.all_items():
+        if stored_id == api_id:
+            return account, region
+    return None
+
+
+def raise_open_files_limit():
+    import resource
+
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft < hard:
+        try:
+            resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
+        except (ValueError, OSError):
+            pass
+
+
+async def answer(send, document):
+    body = json.dumps(document).encode()
+    headers = [(b"content-type", b"application/json"), (b"content-length", str(len(body)).encode())]
+    await send({"type": "http.response.start", "status": 200, "headers": headers})
+    await send({"type": "http.response.body", "body": body})
+
+
+if __name__ == "__main__":
+    main()

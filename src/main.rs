@@ -1,0 +1,7 @@
+//! The command `fraudctl`.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    fraudctl::cli::main()
+}

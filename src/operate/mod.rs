@@ -1,0 +1,4 @@
+//! Using what stands.
+
+pub mod preflight;
+pub mod send;

@@ -1,0 +1,61 @@
+//! What would go wrong half-way is told before anything begins.
+
+use crate::aws::{Aws, lambda::function};
+use crate::engine::{Action, Plan};
+use crate::resource::{Failure, Reconciler};
+use serde_json::Value;
+use thiserror::Error;
+
+/// Executions that Lambda keeps unreserved in every account: "Configuring reserved concurrency", Lambda developer guide.
+const KEPT_UNRESERVED: i64 = 100;
+
+/// Why a deployment would fail.
+#[derive(Debug, Error)]
+pub enum PreflightError {
+    /// AWS does not tell.
+    #[error("{0}")]
+    Aws(#[from] Failure),
+    /// Too few concurrent executions are left in the account.
+    #[error(
+        "the functions reserve {wanted} concurrent executions, but this account has {unreserved} unreserved and Lambda \
+         keeps {KEPT_UNRESERVED} of them for other functions; nothing was changed. Use --no-reserved-concurrency, or \
+         ask AWS for a higher quota of concurrent executions"
+    )]
+    Concurrency {
+        /// More than now.
+        wanted: i64,
+        /// What is left in the account.
+        unreserved: i64,
+    },
+}
+
+/// Checks what a plan needs beyond permissions.
+///
+/// # Errors
+/// The first thing that would fail.
+pub async fn check(aws: &Aws, plan: &Plan) -> Result<(), PreflightError> {
+    let wanted = more_reserved(plan);
+    if wanted <= 0 {
+        return Ok(());
+    }
+    let settings = aws
+        .call("lambda:GetAccountSettings", || aws.lambda.get_account_settings().send())
+        .await?;
+    let unreserved = settings.account_limit.and_then(|limit| limit.unreserved_concurrent_executions);
+    match unreserved.map(i64::from) {
+        Some(unreserved) if unreserved - wanted < KEPT_UNRESERVED => {
+            Err(PreflightError::Concurrency { wanted, unreserved })
+        }
+        _ => Ok(()),
+    }
+}
+
+/// How many more executions are reserved after the plan than before.
+fn more_reserved(plan: &Plan) -> i64 {
+    let reserved = |spec: &Value| spec.get("reserved_concurrency").and_then(Value::as_i64).unwrap_or_default();
+    plan.changes
+        .iter()
+        .filter(|change| change.kind == function::Function::KIND && change.action != Action::Delete)
+        .map(|change| reserved(&change.desired) - change.live.as_ref().map_or(0, |live| reserved(&live.spec)))
+        .sum()
+}

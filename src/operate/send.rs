@@ -1,0 +1,151 @@
+//! Sends a transaction through the API, as a client of the system would.
+
+use crate::aws::Aws;
+use crate::resource::Failure;
+use serde_json::{Map, Number, Value};
+use std::time::Duration;
+use thiserror::Error;
+
+/// A transaction to send. What is `None` is left out of the body.
+#[derive(Clone, Debug)]
+pub struct Transaction {
+    /// Its id.
+    pub id: String,
+    /// Who pays.
+    pub user: String,
+    /// How much: the text of a JSON number, sent as it is.
+    pub amount: String,
+    /// Who is paid.
+    pub merchant: Option<String>,
+    /// Where.
+    pub location: Option<String>,
+}
+
+/// What the API answered.
+#[derive(Clone, Debug)]
+pub struct Answer {
+    /// The HTTP status.
+    pub status: u16,
+    /// The body, as JSON where it is JSON, else as text.
+    pub body: Value,
+}
+
+/// Why there is no answer.
+#[derive(Debug, Error)]
+pub enum SendError {
+    /// The amount is no number.
+    #[error("the amount {0:?} is not a number; write it like 150.50")]
+    Amount(String),
+    /// The API key could not be read.
+    #[error("{0}")]
+    Aws(#[from] Failure),
+    /// The key has no value.
+    #[error("the API key {0} has no value; run `fraudctl up` to repair it")]
+    NoKey(String),
+    /// The API does not answer.
+    #[error("the API at {url} does not answer: {why}")]
+    NoAnswer {
+        /// Where it was sent.
+        url: String,
+        /// What happened.
+        why: String,
+    },
+}
+
+impl Transaction {
+    /// The request body.
+    ///
+    /// # Errors
+    /// The amount is not a JSON number.
+    pub fn body(&self) -> Result<Value, SendError> {
+        let refused = || SendError::Amount(self.amount.clone());
+        let amount: Number = serde_json::from_str(self.amount.trim()).map_err(|_| refused())?;
+        let mut body = Map::new();
+        body.insert("transaction_id".to_owned(), self.id.clone().into());
+        body.insert("user_id".to_owned(), self.user.clone().into());
+        body.insert("amount".to_owned(), Value::Number(amount));
+        for (name, value) in [("merchant", &self.merchant), ("location", &self.location)] {
+            if let Some(value) = value {
+                body.insert(name.to_owned(), value.clone().into());
+            }
+        }
+        Ok(Value::Object(body))
+    }
+}
+
+/// The value of an API key, read when it is needed and never kept.
+///
+/// # Errors
+/// The key does not exist, or may not be read.
+pub async fn api_key(aws: &Aws, id: &str) -> Result<String, SendError> {
+    let read = || aws.apigateway.get_api_key().api_key(id).include_value(true).send();
+    let key = aws.call("apigateway:GetApiKey", read).await?;
+    key.value.filter(|value| !value.is_empty()).ok_or_else(|| SendError::NoKey(id.to_owned()))
+}
+
+/// Posts a transaction to the API at `endpoint` with this key.
+///
+/// # Errors
+/// The amount is no number, or no answer comes within 35 s: API Gateway gives up after 29 s.
+pub async fn send(endpoint: &str, key: &str, transaction: &Transaction) -> Result<Answer, SendError> {
+    let url = format!("{endpoint}/transactions");
+    let body = transaction.body()?.to_string();
+    let no_answer = |why: reqwest::Error| SendError::NoAnswer {
+        url: url.clone(),
+        // The innermost cause is the one that helps: connection refused, name not known.
+        why: innermost(&why.without_url()),
+    };
+    let client = reqwest::Client::builder()
+        .timeout(Duration::from_secs(35))
+        .build()
+        .map_err(no_answer)?;
+    let response = client
+        .post(&url)
+        .header("x-api-key", key)
+        .header("content-type", "application/json")
+        .body(body)
+        .send()
+        .await
+        .map_err(no_answer)?;
+    let status = response.status().as_u16();
+    let text = response.text().await.map_err(no_answer)?;
+    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
+    Ok(Answer { status, body })
+}
+
+fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn of(amount: &str) -> Transaction {
+        Transaction {
+            id: "t".into(),
+            user: "u".into(),
+            amount: amount.into(),
+            merchant: None,
+            location: Some("Here".into()),
+        }
+    }
+
+    #[test]
+    fn the_amount_travels_as_written() {
+        let body = of("150.50").body().unwrap().to_string();
+        assert_eq!(body, r#"{"amount":150.50,"location":"Here","transaction_id":"t","user_id":"u"}"#);
+        assert!(of("-0.01").body().is_ok());
+    }
+
+    #[test]
+    fn an_amount_that_is_no_number_is_refused_before_it_is_sent() {
+        for bad in ["", "abc", "1,5", "\"1\"", "NaN", "1 2"] {
+            assert!(matches!(of(bad).body(), Err(SendError::Amount(_))), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! The API that takes transactions: validated, behind an API key, metered by a usage plan.
+
+use super::functions::Functions;
+use super::{Stack, add};
+use crate::aws::apigateway::{
+    api_key, deployment, integration, method, model, resource, rest_api, stage, usage_plan, usage_plan_key, validator,
+};
+use crate::aws::lambda::permission;
+use crate::engine::Graph;
+use crate::resource::Handle;
+use serde_json::{Value, json};
+use sha2::{Digest, Sha256};
+use std::collections::{BTreeMap, BTreeSet};
+
+pub const REST_API: &str = "api.rest_api";
+pub const KEY: &str = "api.key";
+/// The stage's name, part of the URL.
+pub const STAGE: &str = "prod";
+
+pub struct Api {
+    pub name: String,
+}
+
+pub fn declare(stack: &Stack, graph: &mut Graph, functions: &Functions) -> Api {
+    let name = stack.named("fraud-detection-api");
+    let api = add::<rest_api::RestApi>(
+        graph,
+        REST_API,
+        rest_api::Spec {
+            name: name.clone(),
+            description: "Fraud Detection API".to_owned(),
+            endpoint_type: "REGIONAL".to_owned(),
+            tags: stack.tags(REST_API),
+        },
+    );
+    let method = transactions_method(stack, graph, &api, functions);
+    let permission = add::<permission::Permission>(
+        graph,
+        "api.permission",
+        permission::Spec {
+            function: functions.processor.name().into(),
+            statement_id: "AllowExecutionFromAPIGateway".to_owned(),
+            action: "lambda:InvokeFunction".to_owned(),
+            principal: "apigateway.amazonaws.com".to_owned(),
+            source_arn: format!("{}/*/*", api.output("execution_arn")),
+        },
+    );
+    let deployment = add::<deployment::Deployment>(
+        graph,
+        "api.deployment",
+        deployment::Spec {
+            rest_api_id: api.id().into(),
+            fingerprint: fingerprint(graph),
+        },
+    );
+    // A deployment is a snapshot: it must see everything below the API.
+    graph.after(&deployment, &method.iter().collect::<Vec<_>>());
+    let stage = add::<stage::Stage>(
+        graph,
+        "api.stage",
+        stage::Spec {
+            rest_api_id: api.id().into(),
+            name: STAGE.to_owned(),
+            deployment_id: deployment.id().into(),
+            tracing: true,
+            tags: stack.tags("api.stage"),
+        },
+    );
+    graph.after(&stage, &[&permission]);
+    metering(stack, graph, &api, &stage);
+    Api { name }
+}
+
+/// `POST /transactions`, with what it needs.
+fn transactions_method(stack: &Stack, graph: &mut Graph, api: &Handle, functions: &Functions) -> [Handle; 5] {
+    let validator = add::<validator::Validator>(
+        graph,
+        "api.validator",
+        validator::Spec {
+            rest_api_id: api.id().into(),
+            name: stack.named("request-validator"),
+            validate_body: true,
+            validate_parameters: true,
+        },
+    );
+    let model = add::<model::Model>(
+        graph,
+        "api.model",
+        model::Spec {
+            rest_api_id: api.id().into(),
+            name: "TransactionModel".to_owned(),
+            content_type: "application/json".to_owned(),
+            description: "A card transaction".to_owned(),
+            schema: transaction_schema(),
+        },
+    );
+    let resource = add::<resource::Resource>(
+        graph,
+        "api.transactions",
+        resource::Spec {
+            rest_api_id: api.id().into(),
+            parent_id: api.output("root_resource_id").into(),
+            path_part: "transactions".to_owned(),
+        },
+    );
+    let method = add::<method::Method>(
+        graph,
+        "api.post",
+        method::Spec {
+            rest_api_id: api.id().into(),
+            resource_id: resource.id().into(),
+            http_method: "POST".to_owned(),
+            authorization: "NONE".to_owned(),
+            api_key_required: true,
+            request_validator_id: validator.id().into(),
+            request_models: BTreeMap::from([("application/json".to_owned(), model.name().into())]),
+        },
+    );
+    let integration = add::<integration::Integration>(
+        graph,
+        "api.integration",
+        integration::Spec {
+            rest_api_id: api.id().into(),
+            resource_id: resource.id().into(),
+            http_method: "POST".to_owned(),
+            kind: "AWS_PROXY".to_owned(),
+            integration_http_method: "POST".to_owned(),
+            uri: functions.processor.output("invoke_arn").into(),
+        },
+    );
+    graph.after(&integration, &[&method]);
+    [validator, model, resource, method, integration]
+}
+
+/// No `minimum` for the amount: negative amounts are for the scorer to judge.
+fn transaction_schema() -> Value {
+    json!({
+        "$schema": "http://json-schema.org/draft-04/schema#",
+        "title": "TransactionModel",
+        "type": "object",
+        "required": ["transaction_id", "user_id", "amount"],
+        "properties": {
+            "transaction_id": {"type": "string"},
+            "user_id": {"type": "string"},
+            "amount": {"type": "number"},
+            "merchant": {"type": "string"},
+            "location": {"type": "string"}
+        }
+    })
+}
+
+/// Changes whenever anything that a deployment is a snapshot of does.
+fn fingerprint(graph: &Graph) -> String {
+    let mut hash = Sha256::new();
+    for address in ["api.validator", "api.model", "api.transactions", "api.post", "api.integration"] {
+        let spec = graph.get(&address.into()).map(|node| node.spec.to_string());
+        hash.update(spec.unwrap_or_default());
+        hash.update([0]);
+    }
+    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+}
+
+/// Who may call, and how often.
+fn metering(stack: &Stack, graph: &mut Graph, api: &Handle, stage: &Handle) {
+    let key = add::<api_key::ApiKey>(
+        graph,
+        KEY,
+        api_key::Spec {
+            name: stack.named("fraud-detection-api-key"),
+            description: "Key for the fraud detection API".to_owned(),
+            enabled: true,
+            tags: stack.tags(KEY),
+        },
+    );
+    let plan = add::<usage_plan::UsagePlan>(
+        graph,
+        "api.usage_plan",
+        usage_plan::Spec {
+            name: stack.named("fraud-detection-usage-plan"),
+            description: "Requests a day to the fraud detection API".to_owned(),
+            quota_limit: stack.settings.requests_per_day,
+            quota_period: "DAY".to_owned(),
+            stages: BTreeSet::from([format!("{}:{}", api.id(), stage.name())]),
+            tags: stack.tags("api.usage_plan"),
+        },
+    );
+    add::<usage_plan_key::UsagePlanKey>(
+        graph,
+        "api.usage_plan_key",
+        usage_plan_key::Spec {
+            usage_plan_id: plan.id().into(),
+            key_id: key.id().into(),
+        },
+    );
+}

@@ -1,0 +1,260 @@
+//! The two Lambda functions: what they may do, where they log, what starts the analyzer.
+
+use super::messaging::{Messaging, trusted_by};
+use super::security::{self, Security};
+use super::storage::Storage;
+use super::{Binaries, Stack, add, policy};
+use crate::artifact;
+use crate::aws::events::{rule, target};
+use crate::aws::iam::{attachment, policy as iam_policy, role};
+use crate::aws::lambda::{function, permission};
+use crate::aws::logs::group;
+use crate::config;
+use crate::engine::Graph;
+use crate::resource::Handle;
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+
+pub const PROCESSOR: &str = "functions.processor";
+pub const ANALYZER: &str = "functions.analyzer";
+
+pub struct Functions {
+    pub processor: Handle,
+    pub analyzer: Handle,
+}
+
+/// What one function is, beside what both have in common.
+struct Role<'a> {
+    /// `processor` or `analyzer`, in addresses.
+    short: &'static str,
+    /// The name before the environment's, also the binary's.
+    name: &'static str,
+    description: &'static str,
+    log_group: String,
+    /// What it may do to the table.
+    table_access: Value,
+    chosen: &'a config::Function,
+}
+
+pub fn declare(
+    stack: &Stack,
+    graph: &mut Graph,
+    security: &Security,
+    storage: &Storage,
+    messaging: &Messaging,
+    binaries: Binaries<'_>,
+) -> Functions {
+    let [processor_logs, analyzer_logs, ..] = security::log_groups(stack);
+    let table = storage.table.arn().named_only();
+    let parts = Parts {
+        stack,
+        security,
+        storage,
+        messaging,
+        binaries,
+    };
+    let processor = parts.declare(
+        graph,
+        &Role {
+            short: "processor",
+            name: "transaction-processor",
+            description: "Scores and stores card transactions",
+            log_group: processor_logs,
+            table_access: json!({
+                "Effect": "Allow",
+                "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
+                "Resource": table.to_string()
+            }),
+            chosen: &stack.settings.processor,
+        },
+    );
+    let analyzer = parts.declare(
+        graph,
+        &Role {
+            short: "analyzer",
+            name: "pattern-analyzer",
+            description: "Looks for patterns over suspicious transactions",
+            log_group: analyzer_logs,
+            table_access: json!({
+                "Effect": "Allow",
+                "Action": ["dynamodb:Query", "dynamodb:Scan"],
+                "Resource": [table.to_string(), format!("{table}/index/*")]
+            }),
+            chosen: &stack.settings.analyzer,
+        },
+    );
+    schedule(stack, graph, messaging, &analyzer);
+    Functions { processor, analyzer }
+}
+
+struct Parts<'a> {
+    stack: &'a Stack<'a>,
+    security: &'a Security,
+    storage: &'a Storage,
+    messaging: &'a Messaging,
+    binaries: Binaries<'a>,
+}
+
+impl Parts<'_> {
+    fn declare(&self, graph: &mut Graph, role: &Role) -> Handle {
+        let stack = self.stack;
+        let address = format!("functions.{}", role.short);
+        let at = |part: &str| format!("{address}_{part}");
+
+        let (role_handle, attachments) = self.identity(graph, role, &at);
+        let log_group = add::<group::Group>(
+            graph,
+            &at("log_group"),
+            group::Spec {
+                name: role.log_group.clone(),
+                retention_days: Some(stack.settings.log_retention_days),
+                kms_key: Some(self.security.key.arn().into()),
+                tags: stack.tags(&at("log_group")),
+            },
+        );
+        let binary = add::<artifact::Binary>(graph, &format!("artifacts.{}", role.name), (self.binaries)(role.name));
+        let function = add::<function::Function>(
+            graph,
+            &address,
+            function::Spec {
+                name: stack.named(role.name),
+                description: role.description.to_owned(),
+                role: role_handle.arn().into(),
+                runtime: "provided.al2023".to_owned(),
+                handler: "bootstrap".to_owned(),
+                architecture: stack.settings.arch.clone(),
+                memory_mb: role.chosen.memory_mb,
+                timeout_seconds: role.chosen.timeout_seconds,
+                reserved_concurrency: role.chosen.reserved_concurrency,
+                environment: BTreeMap::from([
+                    ("DYNAMODB_TABLE".to_owned(), self.storage.table.name().into()),
+                    ("SNS_TOPIC_ARN".to_owned(), self.messaging.alerts.arn().into()),
+                    ("ENVIRONMENT".to_owned(), stack.settings.env.clone()),
+                ]),
+                dead_letter_arn: Some(self.messaging.lambda_dlq.arn().into()),
+                tracing: "Active".to_owned(),
+                kms_key: Some(self.security.key.arn().into()),
+                code_sha256: binary.output("sha256").into(),
+                code_zip: binary.output("zip").into(),
+                tags: stack.tags(&address),
+            },
+        );
+        // Lambda checks the role's rights on the dead-letter queue, and would make the log group itself.
+        let mut before: Vec<&Handle> = attachments.iter().collect();
+        before.push(&log_group);
+        graph.after(&function, &before);
+        function
+    }
+
+    /// The role that the function runs as, with all that is attached to it.
+    fn identity(&self, graph: &mut Graph, role: &Role, at: &dyn Fn(&str) -> String) -> (Handle, [Handle; 3]) {
+        let stack = self.stack;
+        let handle = add::<role::Role>(
+            graph,
+            &at("role"),
+            role::Spec {
+                name: stack.named(&format!("{}-role", role.name)),
+                description: format!("What {} runs as", role.name),
+                assume_role_policy: trusted_by("lambda.amazonaws.com"),
+                tags: stack.tags(&at("role")),
+            },
+        );
+        let own = add::<iam_policy::Policy>(
+            graph,
+            &at("policy"),
+            iam_policy::Spec {
+                name: stack.named(&format!("{}-policy-0", role.name)),
+                description: format!("What {} may do", role.name),
+                document: self.access(role),
+                tags: stack.tags(&at("policy")),
+            },
+        );
+        let managed = |name: &str| format!("arn:{}:iam::aws:policy/{name}", stack.partition);
+        let attachments = [
+            ("logging", managed("service-role/AWSLambdaBasicExecutionRole")),
+            ("tracing", managed("AWSXRayDaemonWriteAccess")),
+            ("policy_attachment", own.arn().into()),
+        ]
+        .map(|(part, policy_arn)| {
+            add::<attachment::Attachment>(
+                graph,
+                &at(part),
+                attachment::Spec {
+                    role: handle.name().into(),
+                    policy_arn,
+                },
+            )
+        });
+        (handle, attachments)
+    }
+
+    /// Only what the function calls, only on what it calls it on.
+    fn access(&self, role: &Role) -> crate::aws::Document {
+        let stack = self.stack;
+        let parameters = format!("parameter/fraud-detection/{}/*", stack.settings.env);
+        policy(json!([
+            role.table_access,
+            {
+                "Effect": "Allow",
+                "Action": "sns:Publish",
+                "Resource": self.messaging.alerts.arn().named_only().to_string()
+            },
+            {
+                "Effect": "Allow",
+                "Action": ["ssm:GetParameter", "ssm:GetParameters"],
+                "Resource": stack.arn("ssm", &parameters)
+            },
+            // Publishing to an encrypted topic needs both.
+            {
+                "Effect": "Allow",
+                "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
+                "Resource": self.security.key.arn().to_string()
+            },
+            {
+                "Effect": "Allow",
+                "Action": "sqs:SendMessage",
+                "Resource": self.messaging.lambda_dlq.arn().named_only().to_string()
+            }
+        ]))
+    }
+}
+
+/// Every five minutes the analyzer runs; what cannot be delivered to it ends in the dead-letter queue.
+fn schedule(stack: &Stack, graph: &mut Graph, messaging: &Messaging, analyzer: &Handle) {
+    let rule = add::<rule::Rule>(
+        graph,
+        "functions.schedule",
+        rule::Spec {
+            name: stack.named("pattern-analysis-schedule"),
+            description: "Trigger pattern analysis every 5 minutes".to_owned(),
+            schedule: "rate(5 minutes)".to_owned(),
+            enabled: true,
+            tags: stack.tags("functions.schedule"),
+        },
+    );
+    let permission = add::<permission::Permission>(
+        graph,
+        "functions.schedule_permission",
+        permission::Spec {
+            function: analyzer.name().into(),
+            statement_id: "AllowExecutionFromEventBridge".to_owned(),
+            action: "lambda:InvokeFunction".to_owned(),
+            principal: "events.amazonaws.com".to_owned(),
+            source_arn: rule.arn().into(),
+        },
+    );
+    let target = add::<target::EventTarget>(
+        graph,
+        "functions.schedule_target",
+        target::Spec {
+            rule: rule.name().into(),
+            id: "pattern-analyzer".to_owned(),
+            arn: analyzer.arn().into(),
+            dead_letter_arn: Some(messaging.lambda_dlq.arn().into()),
+            retry_attempts: 2,
+            // The next run looks at the next window: an event much older than one is of no use.
+            max_event_age_seconds: 300,
+        },
+    );
+    graph.after(&target, &[&permission]);
+}

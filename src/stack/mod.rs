@@ -1,0 +1,119 @@
+//! What is deployed, readable by someone who knows AWS and no Rust. One file per room; this one wires them together.
+
+mod api;
+mod functions;
+mod messaging;
+mod monitoring;
+mod security;
+mod storage;
+
+use crate::config::Settings;
+use crate::engine::Graph;
+use crate::resource::{Address, Outputs, Reconciler, TAG_ADDRESS, TAG_ENV, Tags};
+use serde::Serialize;
+use std::collections::BTreeMap;
+
+/// Where the stack stands, and what it is made of.
+#[derive(Clone, Debug)]
+pub struct Stack<'a> {
+    /// What the user chose.
+    pub settings: &'a Settings,
+    /// The account.
+    pub account: &'a str,
+    /// The region.
+    pub region: &'a str,
+    /// The partition, `aws` nearly everywhere.
+    pub partition: &'a str,
+    /// The endpoint, where it is not AWS's own.
+    pub endpoint: Option<&'a str>,
+}
+
+/// The Lambda binaries: `spec` for each function's name, to be built in time.
+pub type Binaries<'a> = &'a dyn Fn(&'static str) -> crate::artifact::Spec;
+
+impl Stack<'_> {
+    /// Every resource of the system.
+    pub fn graph(&self, binaries: Binaries<'_>) -> Graph {
+        let mut graph = Graph::new();
+        let security = security::declare(self, &mut graph);
+        let storage = storage::declare(self, &mut graph, &security);
+        let messaging = messaging::declare(self, &mut graph, &security);
+        let functions = functions::declare(self, &mut graph, &security, &storage, &messaging, binaries);
+        let api = api::declare(self, &mut graph, &functions);
+        monitoring::declare(self, &mut graph, &messaging, &functions, &api);
+        graph
+    }
+
+    /// A name that ends with the environment's.
+    fn named(&self, name: &str) -> String {
+        format!("{name}-{}", self.settings.env)
+    }
+
+    /// The ARN of something in this account and region, for policies.
+    fn arn(&self, service: &str, resource: &str) -> String {
+        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
+    }
+
+    /// The tags of the resource at this address.
+    fn tags(&self, address: &str) -> Tags {
+        let mut tags: Tags = [
+            ("Environment", self.settings.env.as_str()),
+            ("Project", "FraudDetection"),
+            ("CostCenter", "Engineering"),
+        ]
+        .map(|(key, value)| (key.to_owned(), value.to_owned()))
+        .into();
+        tags.extend(self.settings.tags.clone());
+        tags.insert(TAG_ENV.to_owned(), self.settings.env.clone());
+        tags.insert(TAG_ADDRESS.to_owned(), address.to_owned());
+        tags
+    }
+
+    /// The URL of the API's stage.
+    pub fn api_endpoint(&self, api_id: &str) -> String {
+        match self.endpoint {
+            // The form that LocalStack and MiniStack share.
+            Some(endpoint) => {
+                let endpoint = endpoint.trim_end_matches('/');
+                format!("{endpoint}/restapis/{api_id}/{}/_user_request_", api::STAGE)
+            }
+            None => {
+                let suffix = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+                format!("https://{api_id}.execute-api.{}.{suffix}/{}", self.region, api::STAGE)
+            }
+        }
+    }
+
+    /// What a user wants to know of the system that stands, from the outputs of its resources. What does not stand is
+    /// left out.
+    pub fn outputs(&self, of: &dyn Fn(&Address) -> Option<Outputs>) -> BTreeMap<String, String> {
+        let get = |address: &str, output: &str| of(&Address::from(address))?.get(output).cloned();
+        let mut outputs = BTreeMap::new();
+        let mut put = |name: &str, value: Option<String>| {
+            if let Some(value) = value {
+                outputs.insert(name.to_owned(), value);
+            }
+        };
+        put("api_endpoint", get(api::REST_API, "id").map(|id| self.api_endpoint(&id)));
+        put("api_key_id", get(api::KEY, "id"));
+        put("transaction_processor_arn", get(functions::PROCESSOR, "arn"));
+        put("pattern_analyzer_arn", get(functions::ANALYZER, "arn"));
+        put("dynamodb_table_name", get(storage::TABLE, "name"));
+        put("alert_queue_url", get(messaging::ALERTS_QUEUE, "url"));
+        put("alert_topic_arn", get(messaging::ALERTS, "arn"));
+        outputs
+    }
+}
+
+/// Declares a resource.
+fn add<R: Reconciler>(graph: &mut Graph, address: &str, spec: R::Spec) -> crate::resource::Handle
+where
+    R::Spec: Serialize,
+{
+    graph.add::<R>(address, &spec)
+}
+
+/// A policy document of these statements.
+fn policy(statements: impl Into<serde_json::Value>) -> crate::aws::Document {
+    crate::aws::Document::new(serde_json::json!({"Version": "2012-10-17", "Statement": statements.into()}))
+}

@@ -1,0 +1,87 @@
+use crate::engine::{Action, Cause, Change, FieldChange, Plan};
+use crate::resource::references;
+use console::style;
+use serde_json::Value;
+use std::fmt::Write;
+
+/// A plan as people read it: what changes, field by field, and how many of each. Without its colours when the output is
+/// no terminal.
+pub fn render(plan: &Plan) -> String {
+    let mut text = String::new();
+    let shown = plan.changes.iter().filter(|change| change.action != Action::Unchanged);
+    let width = shown.clone().map(|c| c.address.as_str().len()).max().unwrap_or_default();
+    for change in shown {
+        let _ = writeln!(text, "  {}", headline(change, width));
+        for field in &change.fields {
+            let _ = writeln!(text, "        {}", line(field));
+        }
+    }
+    for address in &plan.forget {
+        let _ = writeln!(text, "  {} {address}: gone already, will be forgotten", style("-").dim());
+    }
+    for (address, why) in &plan.foreign {
+        let _ = writeln!(text, "  {} {address} is left alone: {why}", style("!").yellow());
+    }
+    let summary = plan.summary();
+    if plan.is_empty() {
+        let _ = writeln!(text, "No changes: {} resources are as they should be.", summary.unchanged);
+        return text;
+    }
+    let parts = [
+        (summary.create, "to create"),
+        (summary.adopt, "to adopt"),
+        (summary.update, "to update"),
+        (summary.replace, "to replace"),
+        (summary.delete, "to delete"),
+        (summary.unchanged, "unchanged"),
+    ];
+    let parts: Vec<String> =
+        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let _ = writeln!(text, "Plan: {}.", parts.join(", "));
+    text
+}
+
+fn headline(change: &Change, width: usize) -> String {
+    let sign = match change.action {
+        Action::Create => style("+").green(),
+        Action::Adopt => style("=").cyan(),
+        Action::Update => style("~").yellow(),
+        Action::Replace => style("±").magenta(),
+        Action::Delete => style("-").red(),
+        Action::Build => style("*").blue(),
+        Action::Unchanged => style(" "),
+    };
+    let action = super::progress::verb(change.action);
+    let note = match (change.action, change.create_first, change.retired) {
+        (Action::Replace, true, _) => " (the new one before the old one goes)",
+        (Action::Replace, false, _) => " (the old one goes first)",
+        (Action::Delete, _, true) => " (replaced earlier)",
+        _ => "",
+    };
+    format!("{sign} {action:<8} {:<width$}  {}{note}", change.address.as_str(), style(&change.kind).dim())
+}
+
+fn line(field: &FieldChange) -> String {
+    let drift = match field.cause {
+        Cause::Drift => style("  (drift: changed outside of fraudctl)").dim().to_string(),
+        Cause::Intent => String::new(),
+    };
+    format!("{}: {} → {}{drift}", field.path, value(&field.from), value(&field.to))
+}
+
+/// A value on one line; long ones are cut, since `--json` has them whole.
+fn value(value: &Value) -> String {
+    const LONGEST: usize = 80;
+    if !references(value).is_empty() {
+        return "(known after apply)".to_owned();
+    }
+    let text = match value {
+        Value::Null => "(none)".to_owned(),
+        other => other.to_string(),
+    };
+    if text.chars().count() <= LONGEST {
+        return text;
+    }
+    let cut: String = text.chars().take(LONGEST).collect();
+    format!("{cut}…")
+}

@@ -1,0 +1,55 @@
+//! What the integration tests share: emulators of AWS that start by themselves, a client that shares no code
+//! with fraudctl, accounts of their own, and waiting.
+//!
+//! ```ignore
+//! mod support;
+//! use support::{Emulator, account};
+//!
+//! let aws = Emulator::shared().aws(&account());
+//! let key = aws.call("kms", "create_key", json!({"Description": "a key"}));
+//! ```
+
+#![allow(
+    dead_code,
+    unused_imports,
+    reason = "every test binary compiles all of this and uses its own part of it"
+)]
+
+mod aws;
+mod emulator;
+mod venv;
+
+use std::process;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::thread;
+use std::time::{Duration, Instant};
+
+pub use aws::{ApiError, Aws, Credentials, REGION};
+pub use emulator::{Emulator, MiniStack};
+
+/// A fresh account number. No other call gets the same, nor any test process that runs at the same time.
+pub fn account() -> String {
+    static CALLS: AtomicU64 = AtomicU64::new(0);
+    // Process numbers stay below 2^22, so that twelve digits have room for both.
+    let process = u64::from(process::id()) % (1 << 22);
+    let call = CALLS.fetch_add(1, Ordering::Relaxed);
+    assert!(call < 100_000, "more accounts than five digits can number");
+    (500_000_000_000 + process * 100_000 + call).to_string()
+}
+
+/// Asks until there is something, and returns it.
+///
+/// # Panics
+///
+/// When there is still nothing at the deadline, naming `what` was waited for.
+#[track_caller]
+pub fn wait_until<T>(deadline: Duration, what: &str, mut ask: impl FnMut() -> Option<T>) -> T {
+    let started = Instant::now();
+    loop {
+        if let Some(found) = ask() {
+            return found;
+        }
+        assert!(started.elapsed() < deadline, "waited {deadline:?} in vain for {what}");
+        thread::sleep(Duration::from_millis(50));
+    }
+}

@@ -139,11 +139,23 @@ pub struct Overrides {
 /// # Errors
 /// A name, a file or a value that cannot be used, saying which and why.
 pub fn load(folder: &Path, env: &str, overrides: &Overrides) -> Result<Settings, ConfigError> {
-    check_env(env)?;
     let path = folder.join(FILE);
+    if path.exists() {
+        return load_file(&path, env, overrides);
+    }
+    check_env(env)?;
+    settings(env, File::default(), overrides)
+}
+
+/// Reads this file, which must be there, for this environment.
+///
+/// # Errors
+/// As [`load`].
+pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settings, ConfigError> {
+    check_env(env)?;
+    let path = path.to_owned();
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
-        Err(why) if why.kind() == std::io::ErrorKind::NotFound => String::new(),
         Err(why) => return Err(ConfigError::Unreadable { path, why }),
     };
     let file: File = toml::from_str(&text).map_err(|why| ConfigError::Malformed {

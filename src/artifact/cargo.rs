@@ -89,6 +89,8 @@ pub(super) fn lambda(arch: Arch, linker: Linker, around: &Surroundings<'_>) -> I
     let mut variables = vec![
         ("CARGO_ENCODED_RUSTFLAGS".to_owned(), encoded_flags(around)),
         ("CARGO_INCREMENTAL".to_owned(), "0".to_owned()),
+        // Only here: build scripts of dependencies heed it, and would have to run anew for whoever does not set it.
+        ("SOURCE_DATE_EPOCH".to_owned(), EPOCH.to_owned()),
     ];
     if let Linker::Gcc(gcc) = linker {
         let compiler = format!("CC_{}", arch.triple().replace('-', "_"));
@@ -182,9 +184,6 @@ pub(super) async fn run(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    if env::var_os("SOURCE_DATE_EPOCH").is_none() {
-        command.env("SOURCE_DATE_EPOCH", EPOCH);
-    }
     for (name, _) in env::vars_os() {
         if name.to_str().is_some_and(is_of_an_outer_cargo) {
             command.env_remove(name);

@@ -22,6 +22,8 @@ pub struct Connection {
     pub profile: Option<String>,
     /// An endpoint for all services, and fixed credentials for it: the local AWS.
     pub local: Option<Local>,
+    /// Do not keep to AWS's rate limits.
+    pub unpaced: bool,
 }
 
 /// A local AWS: everything but its address is fixed.
@@ -108,8 +110,7 @@ impl Aws {
             endpoint: config.endpoint_url().map(str::to_owned),
             counts,
             pacer: Pacer::new(),
-            // A local AWS has no limits; whatever else an endpoint may be is treated like AWS.
-            paced: connection.local.is_none(),
+            paced: !connection.unpaced,
             memo: Memo::default(),
             locks: Mutex::default(),
             apigateway: aws_sdk_apigateway::Client::new(&config),

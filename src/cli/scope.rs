@@ -34,6 +34,12 @@ pub struct ScopeArgs {
     /// The project: the folder with fraudctl.toml and functions/ [default: this folder or the nearest one above it]
     #[arg(long, env = "FRAUDCTL_PROJECT", value_name = "DIR")]
     pub project: Option<PathBuf>,
+    /// The settings [default: fraudctl.toml in the project]
+    #[arg(long, env = "FRAUDCTL_CONFIG", value_name = "FILE")]
+    pub config: Option<PathBuf>,
+    /// Do not keep to AWS's rate limits: for emulators, which have none
+    #[arg(long, env = "FRAUDCTL_UNPACED", value_parser = clap::builder::FalseyValueParser::new(), hide_short_help = true)]
+    pub unpaced: bool,
     /// Where state files are kept [default: state/ in the project]
     #[arg(long = "state", env = "FRAUDCTL_STATE", value_name = "DIR")]
     pub state_dir: Option<PathBuf>,
@@ -78,7 +84,10 @@ impl ScopeArgs {
             arch: build.arch.clone(),
             no_reserved_concurrency: build.no_reserved_concurrency,
         };
-        let settings = config::load(&project, &self.env, &overrides)?;
+        let settings = match &self.config {
+            Some(file) => config::load_file(file, &self.env, &overrides)?,
+            None => config::load(&project, &self.env, &overrides)?,
+        };
         let aws = self.connect(progress).await?;
         Ok(Scope {
             state_path: self.state_path(&project),
@@ -95,6 +104,7 @@ impl ScopeArgs {
             region: self.region.clone(),
             profile: self.profile.clone(),
             local: None,
+            unpaced: self.unpaced || self.local,
         };
         if self.local {
             let running = self.local_options.start(progress).await?;

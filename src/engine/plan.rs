@@ -49,6 +49,8 @@ pub struct Change {
     pub create_first: bool,
     /// For a delete: is this a predecessor, to be removed once nothing needs it?
     pub retired: bool,
+    /// Is it something of this machine, not of AWS?
+    pub ephemeral: bool,
     /// Whom it waits for, now.
     pub depends_on: BTreeSet<Address>,
     /// Whom it waited for when it was made.
@@ -113,7 +115,8 @@ impl Plan {
     /// The graph is none, or something of our names is not ours.
     pub fn towards(graph: &Graph, state: &State, live: &Survey, kinds: &dyn Kinds) -> Result<Self, PlanError> {
         let mut plan = Self::default();
-        let mut known: BTreeMap<Address, Outputs> = BTreeMap::new();
+        // Names first: who only names another is not planned after it.
+        let mut known = predictions(graph, kinds);
         // How those that are replaced are replaced: what they contain follows.
         let mut replaced: BTreeMap<Address, bool> = BTreeMap::new();
         for node in graph.order(kinds)? {
@@ -181,7 +184,7 @@ impl Plan {
     /// Counts the resources by action.
     pub fn summary(&self) -> Summary {
         let mut summary = Summary::default();
-        for change in &self.changes {
+        for change in self.changes.iter().filter(|change| !change.ephemeral) {
             match change.action {
                 Action::Create => summary.create += 1,
                 Action::Update => summary.update += 1,
@@ -244,6 +247,7 @@ impl Change {
             live: None,
             create_first: false,
             retired: false,
+            ephemeral: false,
             depends_on: BTreeSet::new(),
             depended_on: BTreeSet::new(),
         }
@@ -304,6 +308,7 @@ fn change(
         live: live.cloned(),
         create_first: false,
         retired: false,
+        ephemeral: kind.ephemeral(),
         depends_on: node.waits_for(),
         depended_on: record.map(|r| r.depends_on.iter().cloned().collect()).unwrap_or_default(),
         desired,
@@ -334,15 +339,25 @@ fn change(
     Ok(change)
 }
 
+/// The outputs that follow from names alone, before anything is looked at.
+fn predictions(graph: &Graph, kinds: &dyn Kinds) -> BTreeMap<Address, Outputs> {
+    let of = |node: &Node| {
+        let outputs = kinds.get(node.kind).map(|kind| kind.predict(&node.spec)).unwrap_or_default();
+        (node.address.clone(), without_references(outputs))
+    };
+    graph.nodes().map(of).collect()
+}
+
+fn without_references(mut outputs: Outputs) -> Outputs {
+    outputs.retain(|_, value| references(&Value::String(value.clone())).is_empty());
+    outputs
+}
+
 /// What others can know of it while planning: all of it if it stays, only what follows from its spec if it is made.
 fn future_outputs(kind: &dyn Kind, change: &Change) -> Outputs {
     match (&change.live, change.action) {
         (Some(live), Action::Adopt | Action::Unchanged | Action::Update) => live.outputs.clone(),
-        _ => {
-            let mut outputs = kind.predict(&change.desired);
-            outputs.retain(|_, value| references(&Value::String(value.clone())).is_empty());
-            outputs
-        }
+        _ => without_references(kind.predict(&change.desired)),
     }
 }
 

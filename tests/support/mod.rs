@@ -2,11 +2,9 @@
 //! with fraudctl, accounts of their own, and waiting.
 //!
 //! ```ignore
-//! mod support;
-//! use support::{Emulator, account};
-//!
-//! let aws = Emulator::shared().aws(&account());
-//! let key = aws.call("kms", "create_key", json!({"Description": "a key"}));
+//! let env = Environment::new();
+//! env.up();
+//! let keys = env.aws.call("kms", "list_keys", json!({}));
 //! ```
 
 #![allow(
@@ -17,6 +15,7 @@
 
 mod aws;
 mod emulator;
+mod fraudctl;
 mod venv;
 
 use std::process;
@@ -26,6 +25,7 @@ use std::time::{Duration, Instant};
 
 pub use aws::{ApiError, Aws, Credentials, REGION};
 pub use emulator::{Emulator, MiniStack};
+pub use fraudctl::{Environment, Run};
 
 /// A fresh account number. No other call gets the same, nor any test process that runs at the same time.
 pub fn account() -> String {

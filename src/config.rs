@@ -191,9 +191,20 @@ fn settings(env: &str, file: File, overrides: &Overrides) -> Result<Settings, Co
     };
     let settings = Settings {
         env: env.to_owned(),
-        arch: overrides.arch.clone().or(mine.arch).or(file.arch).unwrap_or_else(|| "arm64".to_owned()),
-        fraud_threshold: mine.fraud_threshold.or(file.fraud_threshold).map_or_else(|| "0.85".to_owned(), plain),
-        alert_email: mine.alert_email.or(file.alert_email).unwrap_or_else(|| "alerts@example.com".to_owned()),
+        arch: overrides
+            .arch
+            .clone()
+            .or(mine.arch)
+            .or(file.arch)
+            .unwrap_or_else(|| "arm64".to_owned()),
+        fraud_threshold: mine
+            .fraud_threshold
+            .or(file.fraud_threshold)
+            .map_or_else(|| "0.85".to_owned(), plain),
+        alert_email: mine
+            .alert_email
+            .or(file.alert_email)
+            .unwrap_or_else(|| "alerts@example.com".to_owned()),
         log_retention_days: mine.log_retention_days.or(file.log_retention_days).unwrap_or(30),
         requests_per_day: mine.requests_per_day.or(file.requests_per_day).unwrap_or(1000),
         processor: function((512, 30, 5), &file.processor, &mine.processor),
@@ -219,7 +230,11 @@ const RETENTIONS: &[u32] = &[
 
 fn check(settings: &Settings) -> Result<(), ConfigError> {
     let range = |key, value: u32, low: u32, high: u32, must| {
-        if (low..=high).contains(&value) { Ok(()) } else { refuse(key, &value.to_string(), must) }
+        if (low..=high).contains(&value) {
+            Ok(())
+        } else {
+            refuse(key, &value.to_string(), must)
+        }
     };
     if !matches!(settings.arch.as_str(), "arm64" | "x86_64") {
         return refuse("arch", &settings.arch, "`arm64` or `x86_64`");
@@ -234,9 +249,19 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
     }
     if !RETENTIONS.contains(&settings.log_retention_days) {
         let value = settings.log_retention_days.to_string();
-        return refuse("log_retention_days", &value, "a number of days that CloudWatch Logs accepts, such as 7, 30 or 365");
+        return refuse(
+            "log_retention_days",
+            &value,
+            "a number of days that CloudWatch Logs accepts, such as 7, 30 or 365",
+        );
     }
-    range("requests_per_day", settings.requests_per_day, 1, 1_000_000_000, "at least 1")?;
+    range(
+        "requests_per_day",
+        settings.requests_per_day,
+        1,
+        1_000_000_000,
+        "at least 1",
+    )?;
     for (memory, timeout, function) in [
         ("processor.memory_mb", "processor.timeout_seconds", &settings.processor),
         ("analyzer.memory_mb", "analyzer.timeout_seconds", &settings.analyzer),
@@ -277,7 +302,10 @@ mod tests {
     fn without_a_file_everything_has_its_default() {
         let folder = tempfile::tempdir().unwrap();
         let settings = load(folder.path(), "dev", &Overrides::default()).unwrap();
-        assert_eq!((settings.arch.as_str(), settings.fraud_threshold.as_str()), ("arm64", "0.85"));
+        assert_eq!(
+            (settings.arch.as_str(), settings.fraud_threshold.as_str()),
+            ("arm64", "0.85")
+        );
         assert_eq!(settings.processor.reserved_concurrency, Some(5));
         assert_eq!(settings.analyzer.memory_mb, 1024);
     }
@@ -293,11 +321,36 @@ mod tests {
 
     #[test]
     fn mistakes_are_named_with_their_place() {
-        assert!(read("alert_mail = 1", "dev").unwrap_err().to_string().contains("alert_mail"));
-        assert!(read("arch = \"mips\"", "dev").unwrap_err().to_string().contains("arm64"));
-        assert!(read("fraud_threshold = 1.5", "dev").unwrap_err().to_string().contains("0 to 1"));
-        assert!(read("log_retention_days = 31", "dev").unwrap_err().to_string().contains("31"));
-        assert!(read("[env.dev]\nx = [", "dev").unwrap_err().to_string().contains("line 2"));
+        assert!(
+            read("alert_mail = 1", "dev")
+                .unwrap_err()
+                .to_string()
+                .contains("alert_mail")
+        );
+        assert!(
+            read("arch = \"mips\"", "dev")
+                .unwrap_err()
+                .to_string()
+                .contains("arm64")
+        );
+        assert!(
+            read("fraud_threshold = 1.5", "dev")
+                .unwrap_err()
+                .to_string()
+                .contains("0 to 1")
+        );
+        assert!(
+            read("log_retention_days = 31", "dev")
+                .unwrap_err()
+                .to_string()
+                .contains("31")
+        );
+        assert!(
+            read("[env.dev]\nx = [", "dev")
+                .unwrap_err()
+                .to_string()
+                .contains("line 2")
+        );
     }
 
     #[test]

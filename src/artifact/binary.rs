@@ -66,7 +66,9 @@ impl Reconciler for Binary {
             let cached = tokio::task::spawn_blocking(move || builder.cached()).await;
             self.remember(cached.map_err(|why| failed(&why))?.map_err(|why| failed(&why))?);
         }
-        Ok(self.known(&target.spec.function).map(|outputs| Observed::new(target.spec.clone(), outputs)))
+        Ok(self
+            .known(&target.spec.function)
+            .map(|outputs| Observed::new(target.spec.clone(), outputs)))
     }
 
     async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
@@ -76,7 +78,11 @@ impl Reconciler for Binary {
             self.remember(Some(artifacts));
         }
         self.known(&spec.function).ok_or_else(|| {
-            Failure::new("artifact:Build", "NotBuilt", format!("there is no binary {}", spec.function))
+            Failure::new(
+                "artifact:Build",
+                "NotBuilt",
+                format!("there is no binary {}", spec.function),
+            )
         })
     }
 

@@ -39,9 +39,7 @@ pub struct Local {
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// The SDK's chain found no credentials.
-    #[error(
-        "no AWS credentials: {0}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use --local"
-    )]
+    #[error("no AWS credentials: {0}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use --local")]
     Credentials(String),
     /// The first call failed.
     #[error("cannot reach AWS{at}: {why}")]
@@ -139,7 +137,12 @@ impl Aws {
 
     /// The ARN of something in this account and region.
     pub fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:{}:{service}:{}:{}:{resource}", self.partition(), self.region, self.account)
+        format!(
+            "arn:{}:{service}:{}:{}:{resource}",
+            self.partition(),
+            self.region,
+            self.account
+        )
     }
 
     /// The partition that the region is in: `aws`, `aws-cn` or `aws-us-gov`.
@@ -166,7 +169,7 @@ impl Aws {
             cells.entry(key.into()).or_default().clone()
         };
         let value = cell
-            .get_or_try_init(|| async { read().await.map(|v| Arc::new(v) as Arc<dyn Any + Send + Sync>) })
+            .get_or_try_init(|| async { read().await.map(|v| Arc::new(v) as Shared) })
             .await?
             .clone();
         value
@@ -192,8 +195,11 @@ impl Aws {
 #[derive(Default)]
 struct Memo {
     over: AtomicBool,
-    cells: Mutex<HashMap<String, Arc<OnceCell<Arc<dyn Any + Send + Sync>>>>>,
+    cells: Mutex<HashMap<String, Arc<OnceCell<Shared>>>>,
 }
+
+/// What was read once, of whatever type.
+type Shared = Arc<dyn Any + Send + Sync>;
 
 async fn load(connection: &Connection) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())

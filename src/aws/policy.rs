@@ -36,7 +36,9 @@ impl<'de> Deserialize<'de> for Document {
 }
 
 fn canonical(document: Value) -> Value {
-    let Value::Object(mut document) = document else { return document };
+    let Value::Object(mut document) = document else {
+        return document;
+    };
     if let Some(statements) = document.remove("Statement") {
         let statements = match statements {
             Value::Array(statements) => statements,
@@ -49,7 +51,9 @@ fn canonical(document: Value) -> Value {
 }
 
 fn statement(statement: Value) -> Value {
-    let Value::Object(statement) = statement else { return statement };
+    let Value::Object(statement) = statement else {
+        return statement;
+    };
     let fields = statement.into_iter().map(|(name, value)| {
         let value = match name.as_str() {
             "Action" | "NotAction" | "Resource" | "NotResource" => list(value),

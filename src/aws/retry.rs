@@ -169,14 +169,25 @@ mod tests {
     #[test]
     fn the_most_specific_row_wins() {
         let assume = "The role defined for the function cannot be assumed by Lambda.";
-        assert_eq!(classify("lambda", "InvalidParameterValueException", assume, Some(400)), Propagating);
         assert_eq!(
-            classify("lambda", "InvalidParameterValueException", "Memory is too large", Some(400)),
+            classify("lambda", "InvalidParameterValueException", assume, Some(400)),
+            Propagating
+        );
+        assert_eq!(
+            classify(
+                "lambda",
+                "InvalidParameterValueException",
+                "Memory is too large",
+                Some(400)
+            ),
             Final(Class::Permanent)
         );
         assert_eq!(classify("sqs", "X", "Rate exceeded", Some(400)), Throttled);
         assert_eq!(classify("kms", "X", "", Some(503)), Fault);
-        assert_eq!(classify("kms", "NotFoundException", "", Some(400)), Final(Class::NotFound));
+        assert_eq!(
+            classify("kms", "NotFoundException", "", Some(400)),
+            Final(Class::NotFound)
+        );
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use super::exit::{self, Exit};
 use super::scope::Scope;
-use super::{json, stop};
+use super::{json, print, stop};
 use crate::aws::Registry;
 use crate::engine::{Apply, Outcome, Plan, Report};
 use crate::resource::{Address, Kinds, Outputs};
@@ -45,8 +45,12 @@ impl Deployment<'_> {
     /// Shows the plan, asks where somebody must be asked, and carries it out. Returns what stands then, where all went
     /// well.
     pub async fn run(self, store: Store) -> Result<BTreeMap<String, String>, Exit> {
-        let text = format!("{}\n{}", self.scope.headline(), ui::plan(self.plan));
-        if self.args.json { eprint!("{text}") } else { print!("{text}") }
+        let text = format!("{}\n{}", self.scope.headline(), ui::plan(self.plan).trim_end());
+        if self.args.json {
+            print::remark(text)
+        } else {
+            print::line(text)?
+        }
         if !self.plan.is_empty() && !self.args.yes && !self.scope.local {
             confirm()?;
         }
@@ -69,7 +73,14 @@ impl Deployment<'_> {
             let env = &self.scope.settings.env;
             let calls = self.scope.aws.counts.total();
             let took = self.begun.elapsed();
-            json::print(&json::Applied::of(env, self.plan, &report.steps, took, calls, outputs.clone()))?;
+            json::print(&json::Applied::of(
+                env,
+                self.plan,
+                &report.steps,
+                took,
+                calls,
+                outputs.clone(),
+            ))?;
         }
         self.verdict(&report)?;
         Ok(outputs)
@@ -89,7 +100,8 @@ impl Deployment<'_> {
             if !self.plan.is_empty() {
                 let calls = self.scope.aws.counts.total();
                 let seconds = self.begun.elapsed().as_secs_f32();
-                self.progress.say(&format!("Done: {done} steps in {seconds:.1} s, {calls} API calls."));
+                self.progress
+                    .say(&format!("Done: {done} steps in {seconds:.1} s, {calls} API calls."));
             }
             return Ok(());
         }
@@ -120,8 +132,8 @@ fn confirm() -> Result<(), Exit> {
             "nothing was changed: there is no terminal to ask on; look at the plan above and use --yes",
         ));
     }
-    eprint!("Proceed? [y/N] ");
-    let _ = std::io::stderr().flush();
+    let mut terminal = std::io::stderr().lock();
+    let _ = write!(terminal, "Proceed? [y/N] ").and_then(|()| terminal.flush());
     let mut answer = String::new();
     let read = stdin.lock().read_line(&mut answer);
     match (read, answer.trim().to_ascii_lowercase().as_str()) {

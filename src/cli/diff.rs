@@ -1,6 +1,6 @@
 use super::exit::{self, Exit};
-use super::json;
 use super::scope::{BuildArgs, ScopeArgs};
+use super::{json, print};
 use crate::engine::{Plan, survey};
 use crate::ui::{self, Progress};
 use clap::Args;
@@ -33,7 +33,11 @@ pub async fn run(args: DiffArgs) -> Result<(), Exit> {
     if args.json {
         json::print(&json::Diff::of(&scope.settings.env, &plan))?;
     } else {
-        print!("{}\n{}", scope.headline(), ui::plan(&plan));
+        print::line(format_args!("{}\n{}", scope.headline(), ui::plan(&plan).trim_end()))?;
     }
-    if args.exit_code && !plan.is_empty() { Err(Exit::silent(exit::CHANGES)) } else { Ok(()) }
+    if args.exit_code && !plan.is_empty() {
+        Err(Exit::silent(exit::CHANGES))
+    } else {
+        Ok(())
+    }
 }

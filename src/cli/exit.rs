@@ -61,7 +61,7 @@ impl Exit {
 /// Says why, and gives the code.
 pub(super) fn fail(exit: &Exit) -> ExitCode {
     if !exit.message.is_empty() {
-        eprintln!("fraudctl: {}", exit.message);
+        super::print::remark(format_args!("fraudctl: {}", exit.message));
     }
     ExitCode::from(exit.code)
 }
@@ -89,7 +89,11 @@ plainly_failed!(
 
 impl From<ConfigError> for Exit {
     fn from(error: ConfigError) -> Self {
-        let code = if matches!(error, ConfigError::Env(_)) { USAGE } else { FAILED };
+        let code = if matches!(error, ConfigError::Env(_)) {
+            USAGE
+        } else {
+            FAILED
+        };
         Self {
             code,
             message: error.to_string(),
@@ -99,7 +103,11 @@ impl From<ConfigError> for Exit {
 
 impl From<LockError> for Exit {
     fn from(error: LockError) -> Self {
-        let code = if matches!(error, LockError::Held { .. }) { LOCKED } else { FAILED };
+        let code = if matches!(error, LockError::Held { .. }) {
+            LOCKED
+        } else {
+            FAILED
+        };
         Self {
             code,
             message: error.to_string(),

@@ -1,6 +1,7 @@
 //! The documents that `--json` prints: the machine interface, described in docs/commands.md.
 
 use super::exit::Exit;
+use super::print;
 use crate::engine::{Action, Cause, FieldChange, Outcome, Plan, StepReport, Summary};
 use crate::resource::references;
 use serde::Serialize;
@@ -11,8 +12,7 @@ use std::time::Duration;
 /// Prints one document on standard output.
 pub fn print(document: &impl Serialize) -> Result<(), Exit> {
     let text = serde_json::to_string_pretty(document).map_err(|why| Exit::failed(why.to_string()))?;
-    println!("{text}");
-    Ok(())
+    print::line(text)
 }
 
 /// What `diff --json` prints.
@@ -42,7 +42,10 @@ struct Field<'a> {
 impl<'a> Diff<'a> {
     /// The plan of this environment.
     pub fn of(env: &'a str, plan: &'a Plan) -> Self {
-        let changed = plan.changes.iter().filter(|c| !matches!(c.action, Action::Unchanged | Action::Build));
+        let changed = plan
+            .changes
+            .iter()
+            .filter(|c| !matches!(c.action, Action::Unchanged | Action::Build));
         Self {
             env,
             summary: plan.summary(),
@@ -63,7 +66,11 @@ fn field(change: &FieldChange) -> Field<'_> {
     Field {
         path: &change.path,
         from: &change.from,
-        to: if unknown { Value::from("(known after apply)") } else { change.to.clone() },
+        to: if unknown {
+            Value::from("(known after apply)")
+        } else {
+            change.to.clone()
+        },
         cause: match change.cause {
             Cause::Intent => "intent",
             Cause::Drift => "drift",

@@ -1,5 +1,5 @@
 use super::exit::Exit;
-use super::json;
+use super::{json, print};
 use crate::local::{self, LocalAws, LocalError, Options};
 use crate::ui::Progress;
 use clap::{Args, Subcommand};
@@ -38,7 +38,13 @@ pub struct LocalOptions {
     #[arg(long, env = "FRAUDCTL_LOCAL_PORT", default_value_t = local::DEFAULT_PORT, hide_short_help = true, global = true)]
     local_port: u16,
     /// Where the local AWS is installed and keeps its state [default: fraudctl/ in your cache directory]
-    #[arg(long, env = "FRAUDCTL_CACHE_DIR", value_name = "DIR", hide_short_help = true, global = true)]
+    #[arg(
+        long,
+        env = "FRAUDCTL_CACHE_DIR",
+        value_name = "DIR",
+        hide_short_help = true,
+        global = true
+    )]
     cache_dir: Option<PathBuf>,
 }
 
@@ -68,11 +74,19 @@ pub async fn run(args: LocalArgs) -> Result<(), Exit> {
         LocalCommand::Status => local::status(&options).await?,
         LocalCommand::Stop => {
             let stopped = local::stop(&options, &|line| progress.say(line)).await?;
-            return said(&args, json!({"stopped": stopped}), if stopped { "Stopped." } else { "It does not run." });
+            return said(
+                &args,
+                json!({"stopped": stopped}),
+                if stopped { "Stopped." } else { "It does not run." },
+            );
         }
         LocalCommand::Reset => {
             local::reset(&options, &|line| progress.say(line)).await?;
-            return said(&args, json!({"reset": true}), "Everything that was deployed locally is forgotten.");
+            return said(
+                &args,
+                json!({"reset": true}),
+                "Everything that was deployed locally is forgotten.",
+            );
         }
     };
     let document = json!({
@@ -83,11 +97,22 @@ pub async fn run(args: LocalArgs) -> Result<(), Exit> {
     });
     let text = running.map_or_else(
         || "The local AWS does not run. `fraudctl local start` starts it.".to_owned(),
-        |r| format!("The local AWS runs at {} (process {}, log {}).", r.endpoint, r.pid, r.log.display()),
+        |r| {
+            format!(
+                "The local AWS runs at {} (process {}, log {}).",
+                r.endpoint,
+                r.pid,
+                r.log.display()
+            )
+        },
     );
     said(&args, document, &text)
 }
 
 fn said(args: &LocalArgs, document: serde_json::Value, text: &str) -> Result<(), Exit> {
-    if args.json { json::print(&document) } else { Ok(println!("{text}")) }
+    if args.json {
+        json::print(&document)
+    } else {
+        print::line(text)
+    }
 }

@@ -7,6 +7,7 @@ mod exit;
 mod json;
 mod local;
 mod output;
+mod print;
 mod scope;
 mod send;
 mod status;
@@ -97,7 +98,8 @@ mod tests {
         let mut root = Cli::command().term_width(110);
         text.push_str(&root.render_long_help().to_string());
         for command in root.get_subcommands_mut() {
-            text.push_str(&format!("\n======== {}\n{}", command.get_name(), command.render_help()));
+            let help = command.render_help();
+            text.push_str(&format!("\n======== {}\n{help}", command.get_name()));
         }
         insta::assert_snapshot!(text);
     }

@@ -1,7 +1,7 @@
 use super::deploy::outputs;
 use super::exit::Exit;
-use super::json;
 use super::scope::{BuildArgs, ScopeArgs};
+use super::{json, print};
 use crate::operate::send;
 use crate::ui::Progress;
 use clap::Args;
@@ -34,7 +34,7 @@ pub async fn run(args: OutputArgs) -> Result<(), Exit> {
             return json::print(&outputs);
         }
         for (name, value) in &outputs {
-            println!("{name} {value}");
+            print::line(format_args!("{name} {value}"))?;
         }
         return Ok(());
     };
@@ -45,5 +45,9 @@ pub async fn run(args: OutputArgs) -> Result<(), Exit> {
             Exit::usage(format!("there is no output {name:?}; there are {}", known.join(", ")))
         })?,
     };
-    if args.json { json::print(&value) } else { Ok(println!("{value}")) }
+    if args.json {
+        json::print(&value)
+    } else {
+        print::line(value)
+    }
 }

@@ -124,16 +124,22 @@ impl ScopeArgs {
             return if is_project(folder) {
                 Ok(folder.clone())
             } else {
-                Err(Exit::usage(format!("{} is no fraudctl project: it has no functions/", folder.display())))
+                Err(Exit::usage(format!(
+                    "{} is no fraudctl project: it has no functions/",
+                    folder.display()
+                )))
             };
         }
         let here = std::env::current_dir().map_err(|why| Exit::failed(format!("cannot tell where we are: {why}")))?;
-        here.ancestors().find(|folder| is_project(folder)).map(Path::to_owned).ok_or_else(|| {
-            Exit::usage(format!(
-                "{} is in no fraudctl project (a folder with functions/); go to one, or name it with --project",
-                here.display()
-            ))
-        })
+        here.ancestors()
+            .find(|folder| is_project(folder))
+            .map(Path::to_owned)
+            .ok_or_else(|| {
+                Exit::usage(format!(
+                    "{} is in no fraudctl project (a folder with functions/); go to one, or name it with --project",
+                    here.display()
+                ))
+            })
     }
 
     /// `state/{env}.json`, or `state/local/{env}.json` for the local AWS.
@@ -172,15 +178,27 @@ impl Scope {
 
     /// What builds the functions of this project.
     pub fn builder(&self, build: &BuildArgs) -> Result<Builder, Exit> {
-        let arch = self.settings.arch.parse().map_err(|why: artifact::UnknownArch| Exit::usage(why.to_string()))?;
+        let arch = self
+            .settings
+            .arch
+            .parse()
+            .map_err(|why: artifact::UnknownArch| Exit::usage(why.to_string()))?;
         // A local AWS runs functions as processes of this machine, whatever their configuration says.
-        let flavor = if self.local || build.fast_build { Flavor::Local } else { Flavor::Aws(arch) };
+        let flavor = if self.local || build.fast_build {
+            Flavor::Local
+        } else {
+            Flavor::Aws(arch)
+        };
         Ok(Builder::new(&self.project, flavor)?)
     }
 
     /// The stack's resources and the kinds that reconcile them. Without a builder the functions' code is of no interest.
     pub fn desired(&self, builder: Option<Builder>, progress: &Arc<Progress>) -> Result<(Graph, Registry), Exit> {
-        let fingerprint = builder.as_ref().map(Builder::fingerprint).transpose()?.unwrap_or_default();
+        let fingerprint = builder
+            .as_ref()
+            .map(Builder::fingerprint)
+            .transpose()?
+            .unwrap_or_default();
         let graph = self.stack().graph(&|function| artifact::Spec {
             function: function.to_owned(),
             fingerprint: fingerprint.clone(),

@@ -1,7 +1,7 @@
 use super::deploy::outputs;
 use super::exit::{self, Exit};
-use super::json;
 use super::scope::{BuildArgs, Scope, ScopeArgs};
+use super::{json, print};
 use crate::operate::send::{self, Answer, SendError, Transaction};
 use crate::ui::Progress;
 use clap::Args;
@@ -50,14 +50,20 @@ pub async fn run(args: SendArgs) -> Result<(), Exit> {
     if args.json {
         json::print(&json!({"status": answer.status, "body": answer.body, "transaction_id": transaction.id}))?;
     } else {
-        println!("{} {}", answer.status, answer.body);
+        print::line(format_args!("{} {}", answer.status, answer.body))?;
     }
-    if answer.status == 200 { Ok(()) } else { Err(Exit::silent(exit::FAILED)) }
+    if answer.status == 200 {
+        Ok(())
+    } else {
+        Err(Exit::silent(exit::FAILED))
+    }
 }
 
 /// A transaction of this amount with an id of its own.
 pub fn example(amount: &str) -> Transaction {
-    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap_or_default();
+    let now = std::time::SystemTime::now()
+        .duration_since(std::time::UNIX_EPOCH)
+        .unwrap_or_default();
     Transaction {
         id: format!("t-{}-{}", now.as_nanos(), std::process::id()),
         user: "user-1".to_owned(),

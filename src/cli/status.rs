@@ -1,7 +1,7 @@
 use super::deploy::outputs;
 use super::exit::Exit;
-use super::json;
 use super::scope::{BuildArgs, ScopeArgs};
+use super::{json, print};
 use crate::engine::survey;
 use crate::state::Status;
 use crate::ui::Progress;
@@ -71,18 +71,26 @@ pub async fn run(args: StatusArgs) -> Result<(), Exit> {
     if args.json {
         return json::print(&document);
     }
-    println!("{}", scope.headline());
+    print::line(scope.headline())?;
     if document.resources.is_empty() {
-        println!("Nothing is deployed. `fraudctl up` deploys it.");
-        return Ok(());
+        return print::line("Nothing is deployed. `fraudctl up` deploys it.");
     }
-    print_table(&document);
-    Ok(())
+    print_table(&document)
 }
 
-fn print_table(document: &Document) {
-    let address = document.resources.iter().map(|row| row.address.len()).max().unwrap_or_default();
-    let kind = document.resources.iter().map(|row| row.kind.len()).max().unwrap_or_default();
+fn print_table(document: &Document) -> Result<(), Exit> {
+    let address = document
+        .resources
+        .iter()
+        .map(|row| row.address.len())
+        .max()
+        .unwrap_or_default();
+    let kind = document
+        .resources
+        .iter()
+        .map(|row| row.kind.len())
+        .max()
+        .unwrap_or_default();
     for row in &document.resources {
         let state = match (row.status, row.exists) {
             (Status::Ready, true) => "ready",
@@ -91,8 +99,15 @@ fn print_table(document: &Document) {
             (Status::Updating, _) => "updating",
             (Status::Deleting, _) => "deleting",
         };
-        println!("  {:<address$}  {:<kind$}  {state:<8}  {}", row.address, row.kind, row.id);
+        print::line(format_args!(
+            "  {:<address$}  {:<kind$}  {state:<8}  {}",
+            row.address, row.kind, row.id
+        ))?;
     }
     let there = document.resources.iter().filter(|row| row.exists).count();
-    println!("{there} of {} resources exist (state serial {}).", document.resources.len(), document.serial);
+    let total = document.resources.len();
+    print::line(format_args!(
+        "{there} of {total} resources exist (state serial {}).",
+        document.serial
+    ))
 }

@@ -1,7 +1,7 @@
 use super::deploy::{ApplyArgs, Deployment};
 use super::exit::Exit;
 use super::scope::{BuildArgs, Scope, ScopeArgs};
-use super::send;
+use super::{print, send};
 use crate::engine::{Plan, survey};
 use crate::operate::preflight;
 use crate::state::Lock;
@@ -46,27 +46,31 @@ pub async fn run(args: UpArgs) -> Result<(), Exit> {
     if args.apply.json {
         return Ok(());
     }
-    print_outputs(&outputs);
+    print_outputs(&outputs)?;
     if scope.local {
         try_it(&scope, &outputs).await?;
     }
-    print_curl(&args.scope, &outputs);
-    Ok(())
+    print_curl(&args.scope, &outputs)
 }
 
-fn print_outputs(outputs: &BTreeMap<String, String>) {
-    println!("\nWhat stands:");
+fn print_outputs(outputs: &BTreeMap<String, String>) -> Result<(), Exit> {
+    print::line("\nWhat stands:")?;
     let width = outputs.keys().map(String::len).max().unwrap_or_default();
     for (name, value) in outputs {
-        println!("  {name:<width$}  {value}");
+        print::line(format_args!("  {name:<width$}  {value}"))?;
     }
+    Ok(())
 }
 
 /// The proof of a local deployment: one small transaction through the API.
 async fn try_it(scope: &Scope, outputs: &BTreeMap<String, String>) -> Result<(), Exit> {
     let transaction = send::example("42.50");
     let answer = send::through(scope, outputs, &transaction).await?;
-    println!("\nA transaction of {} went through: {} {}", transaction.amount, answer.status, answer.body);
+    let amount = &transaction.amount;
+    print::line(format_args!(
+        "\nA transaction of {amount} went through: {} {}",
+        answer.status, answer.body
+    ))?;
     if answer.status == 200 {
         Ok(())
     } else {
@@ -78,15 +82,29 @@ async fn try_it(scope: &Scope, outputs: &BTreeMap<String, String>) -> Result<(),
 }
 
 /// The same for any shell. The key is fetched when the line runs, so that it stands in no history and no log.
-fn print_curl(scope: &ScopeArgs, outputs: &BTreeMap<String, String>) {
-    let Some(endpoint) = outputs.get("api_endpoint") else { return };
+fn print_curl(scope: &ScopeArgs, outputs: &BTreeMap<String, String>) -> Result<(), Exit> {
+    let Some(endpoint) = outputs.get("api_endpoint") else {
+        return Ok(());
+    };
     let program = std::env::args().next().unwrap_or_else(|| "fraudctl".to_owned());
     let local = if scope.local { " --local" } else { "" };
-    let region = scope.region.as_ref().map(|r| format!(" --region {r}")).unwrap_or_default();
-    let profile = scope.profile.as_ref().map(|p| format!(" --profile {p}")).unwrap_or_default();
-    println!(
-        "\nTry it:\n  curl -X POST {endpoint}/transactions \\\n    -H \"x-api-key: $({program} output api_key --env \
-         {}{local}{region}{profile})\" \\\n    -H 'content-type: application/json' \\\n    -d '{}'",
-        scope.env, r#"{"transaction_id": "t-1", "user_id": "u-1", "amount": 150.50, "merchant": "Books", "location": "Berlin"}"#
-    );
+    let region = scope
+        .region
+        .as_ref()
+        .map(|r| format!(" --region {r}"))
+        .unwrap_or_default();
+    let profile = scope
+        .profile
+        .as_ref()
+        .map(|p| format!(" --profile {p}"))
+        .unwrap_or_default();
+    let flags = format!("--env {}{local}{region}{profile}", scope.env);
+    print::line(format_args!(
+        "\nTry it:\n  curl -X POST {endpoint}/transactions \\\n    -H \"x-api-key: $({program} output api_key {flags})\" \\\n    \
+         -H 'content-type: application/json' \\\n    -d '{EXAMPLE}'"
+    ))
 }
+
+/// A transaction as the API takes it.
+const EXAMPLE: &str =
+    r#"{"transaction_id": "t-1", "user_id": "u-1", "amount": 150.50, "merchant": "Books", "location": "Berlin"}"#;

@@ -95,7 +95,9 @@ impl Apply<'_> {
                     running.push(self.run_op(op, &outputs));
                 }
             }
-            let Some((op, result, time)) = running.next().await else { break };
+            let Some((op, result, time)) = running.next().await else {
+                break;
+            };
             let change = &self.plan.changes[op.change()];
             *took.entry(op.change()).or_default() += time;
             match result {
@@ -108,7 +110,12 @@ impl Apply<'_> {
                 Err(why) => {
                     blind |= matches!(why, StepError::Store(_));
                     lost.insert(op, why.to_string());
-                    self.finish(&mut report, change, Outcome::Failed(why.to_string()), took[&op.change()]);
+                    self.finish(
+                        &mut report,
+                        change,
+                        Outcome::Failed(why.to_string()),
+                        took[&op.change()],
+                    );
                 }
             }
         }
@@ -141,7 +148,9 @@ impl Apply<'_> {
     fn standing_outputs(&self) -> BTreeMap<Address, Outputs> {
         let stays = |c: &&Change| !matches!(c.action, Action::Replace | Action::Delete);
         let standing = self.plan.changes.iter().filter(stays);
-        standing.filter_map(|c| Some((c.address.clone(), c.live.as_ref()?.outputs.clone()))).collect()
+        standing
+            .filter_map(|c| Some((c.address.clone(), c.live.as_ref()?.outputs.clone())))
+            .collect()
     }
 
     async fn run_op(&self, op: Op, outputs: &Mutex<BTreeMap<Address, Outputs>>) -> (Op, Step<Outcome>, Duration) {
@@ -176,7 +185,10 @@ impl Apply<'_> {
             (Some(live), Action::Update | Action::Adopt) => self.bring(change, kind, live, &desired).await?,
             _ => (self.create(change, kind, &desired).await?, Outcome::Done),
         };
-        outputs.lock().unwrap_or_else(PoisonError::into_inner).insert(change.address.clone(), mine);
+        outputs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(change.address.clone(), mine);
         Ok(outcome)
     }
 
@@ -184,7 +196,10 @@ impl Apply<'_> {
     async fn create(&self, change: &Change, kind: &dyn Kind, desired: &Value) -> Step<Outputs> {
         let env = self.env();
         self.record(change, kind, |record| {
-            let old = record.as_ref().filter(|_| change.create_first).and_then(|r| change.retire(r));
+            let old = record
+                .as_ref()
+                .filter(|_| change.create_first)
+                .and_then(|r| change.retire(r));
             let mut retiring = record.take().map(|r| r.retiring).unwrap_or_default();
             retiring.extend(old);
             *record = Some(self.fresh(change, kind, desired, Status::Creating, retiring));
@@ -271,7 +286,9 @@ impl Apply<'_> {
     /// Asks AWS what it has now, remembers it, and tells where it is not what was asked for.
     async fn settle(&self, change: &Change, kind: &dyn Kind, desired: &Value, mut outputs: Outputs) -> Step<Outputs> {
         let env = self.env();
-        let seen = self.look(kind, &change.address, &env, desired, Some(&outputs), Class::Ambiguous).await?;
+        let seen = self
+            .look(kind, &change.address, &env, desired, Some(&outputs), Class::Ambiguous)
+            .await?;
         let applied = comparable(kind, desired);
         let observed = seen.map(|live| {
             outputs.extend(live.outputs);
@@ -298,7 +315,9 @@ impl Apply<'_> {
     }
 
     async fn remove(&self, change: &Change, kind: &dyn Kind) -> Step<Outcome> {
-        let Some(live) = &change.live else { return Ok(Outcome::Nothing) };
+        let Some(live) = &change.live else {
+            return Ok(Outcome::Nothing);
+        };
         // A predecessor stays in its successor's record until it is gone; only a resource of its own is marked.
         let predecessor = change.retired || change.create_first;
         if !predecessor {
@@ -317,7 +336,12 @@ impl Apply<'_> {
     }
 
     /// Changes one record and makes that durable. What is only of this machine is not recorded.
-    fn record(&self, change: &Change, kind: &dyn Kind, edit: impl FnOnce(&mut Option<Record>)) -> Result<(), StoreError> {
+    fn record(
+        &self,
+        change: &Change,
+        kind: &dyn Kind,
+        edit: impl FnOnce(&mut Option<Record>),
+    ) -> Result<(), StoreError> {
         if kind.ephemeral() {
             return Ok(());
         }
@@ -438,7 +462,9 @@ fn ready(schedule: &Schedule, started: &BTreeSet<Op>, done: &BTreeSet<Op>) -> Ve
 /// Is everything of this op's change done now?
 fn is_last(schedule: &Schedule, op: Op, done: &BTreeSet<Op>) -> bool {
     let halves = [Op::Make(op.change()), Op::Remove(op.change())];
-    halves.iter().all(|half| !schedule.needs.contains_key(half) || done.contains(half))
+    halves
+        .iter()
+        .all(|half| !schedule.needs.contains_key(half) || done.contains(half))
 }
 
 /// The failed op because of which this one could not begin.

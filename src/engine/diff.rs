@@ -85,13 +85,22 @@ fn walk(path: String, at: At<'_>, has_baseline: bool, found: &mut Vec<FieldChang
         (Some(Value::Object(desired)), Some(Value::Object(live))) => {
             let keys: BTreeSet<&String> = desired.keys().chain(live.keys()).collect();
             for key in keys {
-                let path = if path.is_empty() { key.clone() } else { format!("{path}.{key}") };
+                let path = if path.is_empty() {
+                    key.clone()
+                } else {
+                    format!("{path}.{key}")
+                };
                 walk(path, at.step(|v| v.get(key)), has_baseline, found);
             }
         }
         (Some(Value::Array(desired)), Some(Value::Array(live))) if desired.len() == live.len() => {
             for index in 0..desired.len() {
-                walk(format!("{path}[{index}]"), at.step(|v| v.get(index)), has_baseline, found);
+                walk(
+                    format!("{path}[{index}]"),
+                    at.step(|v| v.get(index)),
+                    has_baseline,
+                    found,
+                );
             }
         }
         _ => {
@@ -152,8 +161,19 @@ mod tests {
 
     #[test]
     fn what_aws_writes_in_another_way_does_not_haunt_the_plan() {
-        assert_eq!(three(&json!({"a": "X"}), &json!({"a": "X"}), &json!({"a": "x"}), &json!({"a": "x"})), []);
-        assert_eq!(three(&json!({"a": "X"}), &json!({"a": "X"}), &json!({}), &json!({})), []);
+        assert_eq!(
+            three(
+                &json!({"a": "X"}),
+                &json!({"a": "X"}),
+                &json!({"a": "x"}),
+                &json!({"a": "x"})
+            ),
+            []
+        );
+        assert_eq!(
+            three(&json!({"a": "X"}), &json!({"a": "X"}), &json!({}), &json!({})),
+            []
+        );
     }
 
     #[test]

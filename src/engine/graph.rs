@@ -88,7 +88,8 @@ impl Graph {
     pub fn add<R: Reconciler>(&mut self, address: &str, spec: &R::Spec) -> Handle {
         let address = Address::from(address);
         let spec = serde_json::to_value(spec).unwrap_or_else(|why| {
-            self.broken.push(GraphError::Unwritable(address.clone(), why.to_string()));
+            self.broken
+                .push(GraphError::Unwritable(address.clone(), why.to_string()));
             Value::Null
         });
         self.add_node(Node {
@@ -115,6 +116,13 @@ impl Graph {
         }
     }
 
+    /// Changes the properties of a declared resource.
+    pub fn edit(&mut self, address: &str, change: impl FnOnce(&mut Value)) {
+        if let Some(node) = self.nodes.get_mut(&Address::from(address)) {
+            change(&mut node.spec);
+        }
+    }
+
     /// The resource at this address.
     pub fn get(&self, address: &Address) -> Option<&Node> {
         self.nodes.get(address)
@@ -138,8 +146,11 @@ impl Graph {
             self.check(node, kinds)?;
         }
         let mut digraph = DiGraph::<&Node, ()>::new();
-        let index: BTreeMap<&Address, NodeIndex> =
-            self.nodes.iter().map(|(address, node)| (address, digraph.add_node(node))).collect();
+        let index: BTreeMap<&Address, NodeIndex> = self
+            .nodes
+            .iter()
+            .map(|(address, node)| (address, digraph.add_node(node)))
+            .collect();
         for (address, node) in &self.nodes {
             for needed in node.waits_for() {
                 digraph.update_edge(index[&needed], index[address], ());
@@ -170,7 +181,10 @@ impl Graph {
             self.nodes.get(to).ok_or_else(|| nowhere(to))?;
         }
         for reference in references(&node.spec) {
-            let target = self.nodes.get(&reference.address).ok_or_else(|| nowhere(&reference.address))?;
+            let target = self
+                .nodes
+                .get(&reference.address)
+                .ok_or_else(|| nowhere(&reference.address))?;
             let kind = kinds.get(target.kind).ok_or_else(|| unknown(target))?;
             if !kind.outputs().contains(&reference.output.as_str()) {
                 return Err(GraphError::MissingOutput {

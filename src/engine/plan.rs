@@ -1,9 +1,7 @@
 use super::diff::{Baseline, FieldChange, diff};
 use super::graph::{Graph, GraphError, Node};
 use super::survey::Survey;
-use crate::resource::{
-    Address, Failure, Kind, Kinds, Live, Outputs, Owner, TAG_ADDRESS, TAG_ENV, references, resolve,
-};
+use crate::resource::{Address, Failure, Kind, Kinds, Live, Outputs, Owner, TAG_ADDRESS, TAG_ENV, references, resolve};
 use crate::state::{Record, Retired, State, Status};
 use serde::Serialize;
 use serde_json::Value;
@@ -91,7 +89,7 @@ pub enum PlanError {
     Foreign(Vec<(Address, String)>),
     /// A spec that its own kind does not understand.
     #[error("{0}: {1}")]
-    Spec(Address, Failure),
+    Spec(Address, Box<Failure>),
     /// Remembered resources of a kind that this program does not have.
     #[error("the state remembers {0} of the kind {1}, which this fraudctl does not know; use the newer fraudctl")]
     UnknownKind(Address, String),
@@ -122,10 +120,10 @@ impl Plan {
         for node in graph.order(kinds)? {
             let kind = kind_of(kinds, &node.address, node.kind)?;
             let change = change(node, kind, state, live, &known, &replaced)?;
-            if let (Some(live), None) = (&change.live, state.resources.get(&node.address)) {
-                if let Some(why) = not_ours(&node.address, kind, live, &state.place.env) {
-                    plan.foreign.push((node.address.clone(), why));
-                }
+            if let (Some(live), None) = (&change.live, state.resources.get(&node.address))
+                && let Some(why) = not_ours(&node.address, kind, live, &state.place.env)
+            {
+                plan.foreign.push((node.address.clone(), why));
             }
             known.insert(node.address.clone(), future_outputs(kind, &change));
             if change.action == Action::Replace {
@@ -158,7 +156,9 @@ impl Plan {
             if kind.ephemeral() || state.resources.contains_key(&node.address) {
                 continue;
             }
-            let Some(found) = live.live.get(&node.address) else { continue };
+            let Some(found) = live.live.get(&node.address) else {
+                continue;
+            };
             let container = node.parents(kind.parents()).into_iter().find(|p| kept.contains(p));
             let why = container
                 .map(|parent| format!("it belongs to {parent}, which is not ours"))
@@ -264,7 +264,9 @@ impl Change {
 }
 
 fn kind_of<'a>(kinds: &'a dyn Kinds, address: &Address, name: &str) -> Result<&'a dyn Kind, PlanError> {
-    kinds.get(name).ok_or_else(|| PlanError::UnknownKind(address.clone(), name.to_owned()))
+    kinds
+        .get(name)
+        .ok_or_else(|| PlanError::UnknownKind(address.clone(), name.to_owned()))
 }
 
 /// The difference between what is desired and what stands, with the record where it can be trusted: a record of an
@@ -297,7 +299,9 @@ fn change(
     replaced: &BTreeMap<Address, bool>,
 ) -> Result<Change, PlanError> {
     let resolved = resolve(&node.spec, &|r| known.get(&r.address)?.get(&r.output).cloned());
-    let desired = kind.normalize(&resolved).map_err(|why| PlanError::Spec(node.address.clone(), why))?;
+    let desired = kind
+        .normalize(&resolved)
+        .map_err(|why| PlanError::Spec(node.address.clone(), Box::new(why)))?;
     let record = state.resources.get(&node.address);
     let live = survey.live.get(&node.address);
     let mut change = Change {
@@ -310,7 +314,9 @@ fn change(
         retired: false,
         ephemeral: kind.ephemeral(),
         depends_on: node.waits_for(),
-        depended_on: record.map(|r| r.depends_on.iter().cloned().collect()).unwrap_or_default(),
+        depended_on: record
+            .map(|r| r.depends_on.iter().cloned().collect())
+            .unwrap_or_default(),
         desired,
     };
     let Some(live) = live else {
@@ -323,7 +329,12 @@ fn change(
     shown.spec = comparable(kind, &live.spec);
     change.fields = differences(&comparable(kind, &change.desired), &shown, record);
     let fixed = |field: &str| kind.identity().contains(&field) || kind.immutable().contains(&field);
-    let container = node.parents(kind.parents()).into_iter().filter_map(|p| replaced.get(&p)).copied().min();
+    let container = node
+        .parents(kind.parents())
+        .into_iter()
+        .filter_map(|p| replaced.get(&p))
+        .copied()
+        .min();
     change.action = if container.is_some() || change.fields.iter().any(|f| fixed(f.field())) {
         let renamed = change.fields.iter().any(|f| kind.identity().contains(&f.field()));
         // Inside something that goes first, nothing can stay longer.
@@ -342,7 +353,10 @@ fn change(
 /// The outputs that follow from names alone, before anything is looked at.
 fn predictions(graph: &Graph, kinds: &dyn Kinds) -> BTreeMap<Address, Outputs> {
     let of = |node: &Node| {
-        let outputs = kinds.get(node.kind).map(|kind| kind.predict(&node.spec)).unwrap_or_default();
+        let outputs = kinds
+            .get(node.kind)
+            .map(|kind| kind.predict(&node.spec))
+            .unwrap_or_default();
         (node.address.clone(), without_references(outputs))
     };
     graph.nodes().map(of).collect()
@@ -371,7 +385,12 @@ pub fn not_ours(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> O
             let ours = tags.get(TAG_ENV).map(String::as_str) == Some(env)
                 && tags.get(TAG_ADDRESS).map(String::as_str) == Some(address.as_str());
             let name = live.spec.get("name").and_then(Value::as_str).unwrap_or_default();
-            (!ours).then(|| format!("{} {name} has no tags {TAG_ENV}={env} and {TAG_ADDRESS}={address}", kind.name()))
+            (!ours).then(|| {
+                format!(
+                    "{} {name} has no tags {TAG_ENV}={env} and {TAG_ADDRESS}={address}",
+                    kind.name()
+                )
+            })
         }
         Owner::Usual => None,
     }

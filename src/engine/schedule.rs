@@ -51,7 +51,13 @@ impl Schedule {
         }
         for (index, change) in plan.changes.iter().enumerate() {
             if let Some(before) = needs.get_mut(&Op::Make(index)) {
-                before.extend(change.depends_on.iter().filter_map(|d| make.get(d)).map(|i| Op::Make(*i)));
+                before.extend(
+                    change
+                        .depends_on
+                        .iter()
+                        .filter_map(|d| make.get(d))
+                        .map(|i| Op::Make(*i)),
+                );
                 if change.action == Action::Replace && !change.create_first {
                     before.insert(Op::Remove(index));
                 }

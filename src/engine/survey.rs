@@ -33,16 +33,31 @@ pub async fn survey(graph: &Graph, state: &State, kinds: &dyn Kinds, env: &str) 
 
     for (address, record) in &state.resources {
         let Some(kind) = kinds.get(&record.kind) else { continue };
-        running.push(ask(Asked::Current(address.clone()), kind, env, record.applied.clone(), Some(&record.outputs)));
+        running.push(ask(
+            Asked::Current(address.clone()),
+            kind,
+            env,
+            record.applied.clone(),
+            Some(&record.outputs),
+        ));
         for (index, old) in record.retiring.iter().enumerate() {
             let asked = Asked::Retired(address.clone(), index);
             running.push(ask(asked, kind, env, old.applied.clone(), Some(&old.outputs)));
         }
     }
-    waiting.extend(graph.nodes().map(|n| &n.address).filter(|a| !state.resources.contains_key(*a)));
+    waiting.extend(
+        graph
+            .nodes()
+            .map(|n| &n.address)
+            .filter(|a| !state.resources.contains_key(*a)),
+    );
 
     loop {
-        let ready: Vec<&Node> = waiting.iter().filter_map(|a| graph.get(a)).filter(|n| known.can_ask(n, kinds)).collect();
+        let ready: Vec<&Node> = waiting
+            .iter()
+            .filter_map(|a| graph.get(a))
+            .filter(|n| known.can_ask(n, kinds))
+            .collect();
         for node in ready {
             waiting.remove(&node.address);
             let Some(kind) = kinds.get(node.kind) else { continue };
@@ -89,7 +104,10 @@ async fn ask(
 
 /// Is every field known that tells this resource from others of its kind?
 pub fn identified(kind: &dyn Kind, spec: &Value) -> bool {
-    kind.identity().iter().filter_map(|field| spec.get(field)).all(|value| references(value).is_empty())
+    kind.identity()
+        .iter()
+        .filter_map(|field| spec.get(field))
+        .all(|value| references(value).is_empty())
 }
 
 /// The outputs known so far.
@@ -101,8 +119,11 @@ struct Known<'a> {
 
 impl<'a> Known<'a> {
     fn new(graph: &'a Graph, state: &State, kinds: &dyn Kinds) -> Self {
-        let mut outputs: BTreeMap<Address, Outputs> =
-            state.resources.iter().map(|(address, record)| (address.clone(), record.outputs.clone())).collect();
+        let mut outputs: BTreeMap<Address, Outputs> = state
+            .resources
+            .iter()
+            .map(|(address, record)| (address.clone(), record.outputs.clone()))
+            .collect();
         for node in graph.nodes() {
             if let Some(kind) = kinds.get(node.kind) {
                 let entry = outputs.entry(node.address.clone()).or_default();
@@ -128,14 +149,20 @@ impl<'a> Known<'a> {
     }
 
     fn resolve(&self, spec: &Value) -> Value {
-        resolve(spec, &|reference| self.outputs.get(&reference.address)?.get(&reference.output).cloned())
+        resolve(spec, &|reference| {
+            self.outputs.get(&reference.address)?.get(&reference.output).cloned()
+        })
     }
 
     /// Its identity is known, or will not become known by waiting.
     fn can_ask(&self, node: &Node, kinds: &dyn Kinds) -> bool {
         let Some(kind) = kinds.get(node.kind) else { return true };
         let spec = self.resolve(&node.spec);
-        let mut unknown = kind.identity().iter().filter_map(|field| spec.get(field)).flat_map(references);
+        let mut unknown = kind
+            .identity()
+            .iter()
+            .filter_map(|field| spec.get(field))
+            .flat_map(references);
         unknown.all(|r| self.settled.contains(&r.address) || self.graph.get(&r.address).is_none())
     }
 }

@@ -41,7 +41,9 @@ pub async fn check(aws: &Aws, plan: &Plan) -> Result<(), PreflightError> {
     let settings = aws
         .call("lambda:GetAccountSettings", || aws.lambda.get_account_settings().send())
         .await?;
-    let unreserved = settings.account_limit.and_then(|limit| limit.unreserved_concurrent_executions);
+    let unreserved = settings
+        .account_limit
+        .and_then(|limit| limit.unreserved_concurrent_executions);
     match unreserved.map(i64::from) {
         Some(unreserved) if unreserved - wanted < KEPT_UNRESERVED => {
             Err(PreflightError::Concurrency { wanted, unreserved })
@@ -52,7 +54,11 @@ pub async fn check(aws: &Aws, plan: &Plan) -> Result<(), PreflightError> {
 
 /// How many more executions are reserved after the plan than before.
 fn more_reserved(plan: &Plan) -> i64 {
-    let reserved = |spec: &Value| spec.get("reserved_concurrency").and_then(Value::as_i64).unwrap_or_default();
+    let reserved = |spec: &Value| {
+        spec.get("reserved_concurrency")
+            .and_then(Value::as_i64)
+            .unwrap_or_default()
+    };
     plan.changes
         .iter()
         .filter(|change| change.kind == function::Function::KIND && change.action != Action::Delete)

@@ -80,7 +80,9 @@ impl Transaction {
 pub async fn api_key(aws: &Aws, id: &str) -> Result<String, SendError> {
     let read = || aws.apigateway.get_api_key().api_key(id).include_value(true).send();
     let key = aws.call("apigateway:GetApiKey", read).await?;
-    key.value.filter(|value| !value.is_empty()).ok_or_else(|| SendError::NoKey(id.to_owned()))
+    key.value
+        .filter(|value| !value.is_empty())
+        .ok_or_else(|| SendError::NoKey(id.to_owned()))
 }
 
 /// Posts a transaction to the API at `endpoint` with this key.
@@ -138,7 +140,10 @@ mod tests {
     #[test]
     fn the_amount_travels_as_written() {
         let body = of("150.50").body().unwrap().to_string();
-        assert_eq!(body, r#"{"amount":150.50,"location":"Here","transaction_id":"t","user_id":"u"}"#);
+        assert_eq!(
+            body,
+            r#"{"amount":150.50,"location":"Here","transaction_id":"t","user_id":"u"}"#
+        );
         assert!(of("-0.01").body().is_ok());
     }
 

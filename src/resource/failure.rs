@@ -29,7 +29,7 @@ pub struct Failure {
     /// The service's request id, which AWS support asks for.
     pub request_id: Option<String>,
     /// What to do next, where we know it.
-    pub hint: Option<String>,
+    pub hint: Option<Box<str>>,
 }
 
 impl Failure {
@@ -47,7 +47,7 @@ impl Failure {
 
     /// The same failure with advice on what to do next.
     #[must_use]
-    pub fn hint(mut self, hint: impl Into<String>) -> Self {
+    pub fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
     }

@@ -194,6 +194,10 @@ fn json<R: Reconciler>(spec: &R::Spec) -> Result<Value, Failure> {
 }
 
 fn mismatch<R: Reconciler>(why: &serde_json::Error) -> Failure {
-    Failure::new(R::KIND, "SpecMismatch", format!("the properties do not fit this kind: {why}"))
-        .hint("a newer fraudctl may have written the state")
+    Failure::new(
+        R::KIND,
+        "SpecMismatch",
+        format!("the properties do not fit this kind: {why}"),
+    )
+    .hint("a newer fraudctl may have written the state")
 }

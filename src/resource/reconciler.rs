@@ -51,11 +51,7 @@ pub trait Reconciler: Send + Sync + 'static {
     ) -> impl Future<Output = Result<Option<Observed<Self::Spec>>, Failure>> + Send;
 
     /// Makes it and waits until others can use it. Called only after `observe` found nothing.
-    fn create(
-        &self,
-        address: &Address,
-        spec: &Self::Spec,
-    ) -> impl Future<Output = Result<Outputs, Failure>> + Send;
+    fn create(&self, address: &Address, spec: &Self::Spec) -> impl Future<Output = Result<Outputs, Failure>> + Send;
 
     /// Brings `live` to `spec`, touching only what is in `changes`.
     fn update(

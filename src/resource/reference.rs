@@ -160,7 +160,9 @@ mod tests {
     use serde_json::json;
 
     fn key() -> Handle {
-        Handle { address: "security.key".into() }
+        Handle {
+            address: "security.key".into(),
+        }
     }
 
     #[test]

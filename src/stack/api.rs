@@ -152,12 +152,22 @@ fn transaction_schema() -> Value {
 /// Changes whenever anything that a deployment is a snapshot of does.
 fn fingerprint(graph: &Graph) -> String {
     let mut hash = Sha256::new();
-    for address in ["api.validator", "api.model", "api.transactions", "api.post", "api.integration"] {
+    for address in [
+        "api.validator",
+        "api.model",
+        "api.transactions",
+        "api.post",
+        "api.integration",
+    ] {
         let spec = graph.get(&address.into()).map(|node| node.spec.to_string());
         hash.update(spec.unwrap_or_default());
         hash.update([0]);
     }
-    hash.finalize().iter().take(8).map(|byte| format!("{byte:02x}")).collect()
+    hash.finalize()
+        .iter()
+        .take(8)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }
 
 /// Who may call, and how often.

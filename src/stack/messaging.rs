@@ -119,7 +119,11 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
     );
     // Made beforehand, because SNS would make them without retention and without encryption.
     let [_, _, delivered, failed] = security::log_groups(stack);
-    let logs = [("messaging.delivery_log", delivered), ("messaging.delivery_failure_log", failed)].map(|(address, name)| {
+    let logs = [
+        ("messaging.delivery_log", delivered),
+        ("messaging.delivery_failure_log", failed),
+    ]
+    .map(|(address, name)| {
         add::<group::Group>(
             graph,
             address,

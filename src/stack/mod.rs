@@ -51,7 +51,10 @@ impl Stack<'_> {
 
     /// The ARN of something in this account and region, for policies.
     fn arn(&self, service: &str, resource: &str) -> String {
-        format!("arn:{}:{service}:{}:{}:{resource}", self.partition, self.region, self.account)
+        format!(
+            "arn:{}:{service}:{}:{}:{resource}",
+            self.partition, self.region, self.account
+        )
     }
 
     /// The tags of the resource at this address.
@@ -78,7 +81,11 @@ impl Stack<'_> {
                 format!("{endpoint}/restapis/{api_id}/{}/_user_request_", api::STAGE)
             }
             None => {
-                let suffix = if self.partition == "aws-cn" { "amazonaws.com.cn" } else { "amazonaws.com" };
+                let suffix = if self.partition == "aws-cn" {
+                    "amazonaws.com.cn"
+                } else {
+                    "amazonaws.com"
+                };
                 format!("https://{api_id}.execute-api.{}.{suffix}/{}", self.region, api::STAGE)
             }
         }
@@ -94,7 +101,10 @@ impl Stack<'_> {
                 outputs.insert(name.to_owned(), value);
             }
         };
-        put("api_endpoint", get(api::REST_API, "id").map(|id| self.api_endpoint(&id)));
+        put(
+            "api_endpoint",
+            get(api::REST_API, "id").map(|id| self.api_endpoint(&id)),
+        );
         put("api_key_id", get(api::KEY, "id"));
         put("transaction_processor_arn", get(functions::PROCESSOR, "arn"));
         put("pattern_analyzer_arn", get(functions::ANALYZER, "arn"));

@@ -85,13 +85,35 @@ pub fn declare(stack: &Stack, graph: &mut Graph, messaging: &Messaging, function
         api_errors,
     );
     let queues = [
-        ("alert_backlog", "fraud-alerts-queue-age", "An alert has waited for more than an hour", 3600.0, &messaging.alerts_queue),
-        ("alerts_dlq", "fraud-alerts-dlq-depth", "Alerts could not be handled or delivered", 0.0, &messaging.alerts_dlq),
-        ("lambda_dlq", "lambda-dlq-depth", "Events could not be handled by a function", 0.0, &messaging.lambda_dlq),
+        (
+            "alert_backlog",
+            "fraud-alerts-queue-age",
+            "An alert has waited for more than an hour",
+            3600.0,
+            &messaging.alerts_queue,
+        ),
+        (
+            "alerts_dlq",
+            "fraud-alerts-dlq-depth",
+            "Alerts could not be handled or delivered",
+            0.0,
+            &messaging.alerts_dlq,
+        ),
+        (
+            "lambda_dlq",
+            "lambda-dlq-depth",
+            "Events could not be handled by a function",
+            0.0,
+            &messaging.lambda_dlq,
+        ),
     ];
     for (address, name, description, threshold, queue) in queues {
         let age = address == "alert_backlog";
-        let metric = if age { "ApproximateAgeOfOldestMessage" } else { "ApproximateNumberOfMessagesVisible" };
+        let metric = if age {
+            "ApproximateAgeOfOldestMessage"
+        } else {
+            "ApproximateNumberOfMessagesVisible"
+        };
         let metric = Metric {
             namespace: "AWS/SQS".to_owned(),
             name: metric.to_owned(),
@@ -161,7 +183,14 @@ impl Alarms<'_> {
         threshold: f64,
         queries: Vec<Query>,
     ) {
-        self.add(graph, address, name, description, Limit::above(threshold), (None, queries));
+        self.add(
+            graph,
+            address,
+            name,
+            description,
+            Limit::above(threshold),
+            (None, queries),
+        );
     }
 
     fn add(

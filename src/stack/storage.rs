@@ -42,8 +42,18 @@ pub fn declare(stack: &Stack, graph: &mut Graph, security: &Security) -> Storage
     );
     let settings = stack.settings;
     for (address, name, value, description) in [
-        ("storage.fraud_threshold", "fraud_threshold", &settings.fraud_threshold, "Fraud detection threshold"),
-        ("storage.alert_email", "alert_email", &settings.alert_email, "Alert email address"),
+        (
+            "storage.fraud_threshold",
+            "fraud_threshold",
+            &settings.fraud_threshold,
+            "Fraud detection threshold",
+        ),
+        (
+            "storage.alert_email",
+            "alert_email",
+            &settings.alert_email,
+            "Alert email address",
+        ),
     ] {
         add::<parameter::Parameter>(
             graph,

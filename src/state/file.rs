@@ -181,7 +181,10 @@ fn same_place(path: &Path, theirs: &Place, ours: &Place) -> Result<(), StoreErro
 /// # Errors
 /// What the system says; the old content is then untouched.
 pub fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
-    let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let folder = path
+        .parent()
+        .filter(|p| !p.as_os_str().is_empty())
+        .unwrap_or(Path::new("."));
     fs::create_dir_all(folder)?;
     // In the same folder, because a rename is atomic only within one file system. Temporary files are 0600.
     let mut file = tempfile::NamedTempFile::new_in(folder)?;
@@ -227,7 +230,10 @@ mod tests {
             ..place()
         };
         let why = Store::open(&path, other).unwrap_err().to_string();
-        assert!(why.contains("account 000000000001") && why.contains("000000000002"), "{why}");
+        assert!(
+            why.contains("account 000000000001") && why.contains("000000000002"),
+            "{why}"
+        );
     }
 
     #[test]
@@ -250,7 +256,10 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("dev.json");
         fs::write(&path, r#"{"version": 99, "other": true}"#).unwrap();
-        assert!(matches!(Store::open(&path, place()), Err(StoreError::Newer { found: 99, .. })));
+        assert!(matches!(
+            Store::open(&path, place()),
+            Err(StoreError::Newer { found: 99, .. })
+        ));
     }
 
     #[test]

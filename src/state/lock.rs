@@ -115,7 +115,10 @@ impl Lock {
 }
 
 fn now() -> u64 {
-    SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default().as_secs()
+    SystemTime::now()
+        .duration_since(UNIX_EPOCH)
+        .unwrap_or_default()
+        .as_secs()
 }
 
 fn host() -> String {
@@ -136,7 +139,10 @@ mod tests {
         let state = folder.path().join("dev.json");
         let first = Lock::take(&state, "up").unwrap();
         let why = Lock::take(&state, "down").unwrap_err().to_string();
-        assert!(why.contains("`fraudctl up`") && why.contains(&std::process::id().to_string()), "{why}");
+        assert!(
+            why.contains("`fraudctl up`") && why.contains(&std::process::id().to_string()),
+            "{why}"
+        );
         drop(first);
         Lock::take(&state, "down").unwrap();
     }

@@ -9,7 +9,11 @@ use std::fmt::Write;
 pub fn render(plan: &Plan) -> String {
     let mut text = String::new();
     let shown = plan.changes.iter().filter(|change| change.action != Action::Unchanged);
-    let width = shown.clone().map(|c| c.address.as_str().len()).max().unwrap_or_default();
+    let width = shown
+        .clone()
+        .map(|c| c.address.as_str().len())
+        .max()
+        .unwrap_or_default();
     for change in shown {
         let _ = writeln!(text, "  {}", headline(change, width));
         for field in &change.fields {
@@ -17,14 +21,22 @@ pub fn render(plan: &Plan) -> String {
         }
     }
     for address in &plan.forget {
-        let _ = writeln!(text, "  {} {address}: gone already, will be forgotten", style("-").dim());
+        let _ = writeln!(
+            text,
+            "  {} {address}: gone already, will be forgotten",
+            style("-").dim()
+        );
     }
     for (address, why) in &plan.foreign {
         let _ = writeln!(text, "  {} {address} is left alone: {why}", style("!").yellow());
     }
     let summary = plan.summary();
     if plan.is_empty() {
-        let _ = writeln!(text, "No changes: {} resources are as they should be.", summary.unchanged);
+        let _ = writeln!(
+            text,
+            "No changes: {} resources are as they should be.",
+            summary.unchanged
+        );
         return text;
     }
     let parts = [
@@ -35,8 +47,11 @@ pub fn render(plan: &Plan) -> String {
         (summary.delete, "to delete"),
         (summary.unchanged, "unchanged"),
     ];
-    let parts: Vec<String> =
-        parts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
     let _ = writeln!(text, "Plan: {}.", parts.join(", "));
     text
 }
@@ -58,7 +73,11 @@ fn headline(change: &Change, width: usize) -> String {
         (Action::Delete, _, true) => " (replaced earlier)",
         _ => "",
     };
-    format!("{sign} {action:<8} {:<width$}  {}{note}", change.address.as_str(), style(&change.kind).dim())
+    format!(
+        "{sign} {action:<8} {:<width$}  {}{note}",
+        change.address.as_str(),
+        style(&change.kind).dim()
+    )
 }
 
 fn line(field: &FieldChange) -> String {

@@ -3,7 +3,7 @@ use crate::resource::Address;
 use console::style;
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
-use std::io::IsTerminal;
+use std::io::{IsTerminal, Write};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -25,7 +25,11 @@ impl Progress {
     /// Shows progress on standard error.
     pub fn new() -> Self {
         let terminal = std::io::stderr().is_terminal();
-        let target = if terminal { ProgressDrawTarget::stderr() } else { ProgressDrawTarget::hidden() };
+        let target = if terminal {
+            ProgressDrawTarget::stderr()
+        } else {
+            ProgressDrawTarget::hidden()
+        };
         Self {
             lines: MultiProgress::with_draw_target(target),
             running: Mutex::default(),
@@ -36,14 +40,18 @@ impl Progress {
     /// A line that stays.
     pub fn say(&self, text: &str) {
         if !self.terminal || self.lines.println(text).is_err() {
-            eprintln!("{text}");
+            // Nobody may be reading any more; the work goes on all the same.
+            let _ = writeln!(std::io::stderr().lock(), "{text}");
         }
     }
 
     /// What a build says: the last line beside the binaries that wait for it.
     pub fn building(&self, text: &str) {
         let running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
-        for (_, bar) in running.iter().filter(|(address, _)| address.as_str().starts_with("artifacts.")) {
+        for (_, bar) in running
+            .iter()
+            .filter(|(address, _)| address.as_str().starts_with("artifacts."))
+        {
             bar.set_message(text.trim().to_owned());
         }
     }
@@ -61,7 +69,9 @@ impl Progress {
             } => self.finished(&address, action, &outcome, took),
             Event::NotTaken { address, paths } => {
                 let paths = paths.join(", ");
-                self.say(&format!("  note: {address}: AWS shows other values than were asked for: {paths}"));
+                self.say(&format!(
+                    "  note: {address}: AWS shows other values than were asked for: {paths}"
+                ));
             }
         }
     }
@@ -77,11 +87,19 @@ impl Progress {
         }
         bar.set_prefix(format!("{} {address} ({kind})", verb(action)));
         bar.enable_steady_tick(Duration::from_millis(100));
-        self.running.lock().unwrap_or_else(PoisonError::into_inner).insert(address, bar);
+        self.running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(address, bar);
     }
 
     fn finished(&self, address: &Address, action: Action, outcome: &Outcome, took: Duration) {
-        if let Some(bar) = self.running.lock().unwrap_or_else(PoisonError::into_inner).remove(address) {
+        if let Some(bar) = self
+            .running
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .remove(address)
+        {
             bar.finish_and_clear();
         }
         let seconds = took.as_secs_f32();

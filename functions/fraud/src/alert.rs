@@ -65,10 +65,7 @@ impl Alert {
 
 fn users_that_fit(pattern: &Pattern) -> Vec<Value> {
     let mut room = MAX_USERS_BYTES;
-    let names = pattern
-        .affected_users()
-        .iter()
-        .map(|user| Value::from(user.as_str()));
+    let names = pattern.affected_users().iter().map(|user| Value::from(user.as_str()));
     names
         .take_while(|name| {
             // One more byte for the comma.
@@ -93,10 +90,7 @@ mod tests {
         let body = br#"{"transaction_id": "t-1", "user_id": "u \"1\"", "amount": 15000.10}"#;
         let transaction = Transaction::parse(body).expect("valid");
         let alert = Alert::for_transaction(&transaction, Score::FLAGGED, 1_700_000_000);
-        assert_eq!(
-            alert.subject,
-            "Fraud Alert - Suspicious Transaction Detected"
-        );
+        assert_eq!(alert.subject, "Fraud Alert - Suspicious Transaction Detected");
         assert!(alert.message.contains(r#""fraud_score":0.9"#));
         assert_eq!(
             message(&alert),
@@ -117,10 +111,7 @@ mod tests {
             pattern.record(Some(user.to_owned()));
         }
         let alert = Alert::for_pattern(&pattern, 1_700_000_000);
-        assert_eq!(
-            alert.subject,
-            "Fraud Alert - Multiple Suspicious Transactions Detected"
-        );
+        assert_eq!(alert.subject, "Fraud Alert - Multiple Suspicious Transactions Detected");
         assert_eq!(
             message(&alert),
             json!({

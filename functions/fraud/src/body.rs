@@ -41,8 +41,7 @@ impl<'a> RawFields<'a> {
             repeated: None,
         };
         let mut json = serde_json::Deserializer::from_slice(body);
-        let outcome =
-            DeserializeSeed::deserialize(&mut reading, &mut json).and_then(|()| json.end());
+        let outcome = DeserializeSeed::deserialize(&mut reading, &mut json).and_then(|()| json.end());
         match outcome {
             Ok(()) => reading
                 .repeated
@@ -121,9 +120,7 @@ impl Visitor<'_> for KeyVisitor {
     }
 
     fn visit_str<E: Error>(self, name: &str) -> Result<Key, E> {
-        let known = Field::OF_A_TRANSACTION
-            .into_iter()
-            .find(|field| field.name() == name);
+        let known = Field::OF_A_TRANSACTION.into_iter().find(|field| field.name() == name);
         Ok(Key(known.unwrap_or(Field::Body)))
     }
 }
@@ -161,15 +158,8 @@ mod tests {
         ] {
             assert_eq!(error(body), Some(Invalid::Malformed(Field::Body)), "{body}");
         }
-        for bad_utf8 in [
-            b"\xff".as_slice(),
-            b"{\"\xff\": 1}",
-            b"{\"other\": \"\xff\"}",
-        ] {
-            assert_eq!(
-                RawFields::read(bad_utf8).err(),
-                Some(Invalid::Malformed(Field::Body))
-            );
+        for bad_utf8 in [b"\xff".as_slice(), b"{\"\xff\": 1}", b"{\"other\": \"\xff\"}"] {
+            assert_eq!(RawFields::read(bad_utf8).err(), Some(Invalid::Malformed(Field::Body)));
         }
     }
 
@@ -181,17 +171,10 @@ mod tests {
             r#"{"amount": 01}"#,
             r#"{"amount": }"#,
         ] {
-            assert_eq!(
-                error(body),
-                Some(Invalid::Malformed(Field::Amount)),
-                "{body}"
-            );
+            assert_eq!(error(body), Some(Invalid::Malformed(Field::Amount)), "{body}");
         }
         let bad_utf8 = b"{\"user_id\": \"\xff\"}";
-        assert_eq!(
-            RawFields::read(bad_utf8).err(),
-            Some(Invalid::Malformed(Field::UserId))
-        );
+        assert_eq!(RawFields::read(bad_utf8).err(), Some(Invalid::Malformed(Field::UserId)));
     }
 
     #[test]
@@ -221,9 +204,6 @@ mod tests {
     fn a_body_over_the_limit_is_refused() {
         let padding = " ".repeat(MAX_BODY_BYTES - 2);
         assert_eq!(error(&format!("{{{padding}}}")), None);
-        assert_eq!(
-            error(&format!("{{ {padding}}}")),
-            Some(Invalid::BodyTooLong)
-        );
+        assert_eq!(error(&format!("{{ {padding}}}")), Some(Invalid::BodyTooLong));
     }
 }

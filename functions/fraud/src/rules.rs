@@ -24,11 +24,7 @@ mod tests {
             (-1, true),
             (-1_000_000, true),
         ] {
-            assert_eq!(
-                base_rule_fires(Decimal::new(cents, 2)),
-                fires,
-                "{cents} cents"
-            );
+            assert_eq!(base_rule_fires(Decimal::new(cents, 2)), fires, "{cents} cents");
         }
     }
 }

@@ -52,11 +52,7 @@ pub struct Assessment {
 pub fn assess(transaction: &Transaction) -> Assessment {
     let is_suspicious = rules::base_rule_fires(transaction.amount);
     Assessment {
-        fraud_score: if is_suspicious {
-            Score::FLAGGED
-        } else {
-            Score::BASELINE
-        },
+        fraud_score: if is_suspicious { Score::FLAGGED } else { Score::BASELINE },
         is_suspicious,
     }
 }
@@ -94,9 +90,6 @@ mod tests {
             serde_json::json!([Score::BASELINE, Score::FLAGGED]).to_string(),
             "[0.1,0.9]"
         );
-        assert_eq!(
-            serde_json::to_string(&Score::FLAGGED).expect("serializable"),
-            "0.9"
-        );
+        assert_eq!(serde_json::to_string(&Score::FLAGGED).expect("serializable"), "0.9");
     }
 }

@@ -42,11 +42,7 @@ impl Transaction {
     pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
         let fields = RawFields::read(body)?;
         Ok(Self {
-            transaction_id: required_text(
-                Field::TransactionId,
-                fields.transaction_id,
-                MAX_ID_CHARS,
-            )?,
+            transaction_id: required_text(Field::TransactionId, fields.transaction_id, MAX_ID_CHARS)?,
             user_id: required_text(Field::UserId, fields.user_id, MAX_ID_CHARS)?,
             amount: amount::parse(fields.amount.ok_or(Invalid::Missing(Field::Amount))?)?,
             merchant: optional_text(Field::Merchant, fields.merchant)?,
@@ -60,10 +56,7 @@ fn required_text(field: Field, json: Option<&str>, limit: usize) -> Result<Strin
 }
 
 fn optional_text(field: Field, json: Option<&str>) -> Result<String, Invalid> {
-    json.map_or_else(
-        || Ok(UNKNOWN.to_owned()),
-        |json| text(field, json, MAX_TEXT_CHARS),
-    )
+    json.map_or_else(|| Ok(UNKNOWN.to_owned()), |json| text(field, json, MAX_TEXT_CHARS))
 }
 
 fn text(field: Field, json: &str, limit: usize) -> Result<String, Invalid> {
@@ -135,13 +128,7 @@ mod tests {
     #[test]
     fn a_text_field_takes_nothing_but_strings() {
         for field in ["transaction_id", "user_id", "merchant", "location"] {
-            for value in [
-                json!(null),
-                json!(1),
-                json!(true),
-                json!(["t"]),
-                json!({"a": "t"}),
-            ] {
+            for value in [json!(null), json!(1), json!(true), json!(["t"]), json!({"a": "t"})] {
                 let error = with(field, value).expect_err("not a string");
                 assert!(matches!(error, Invalid::NotAString(_)));
                 assert_eq!(error.field().name(), field);
@@ -151,13 +138,7 @@ mod tests {
 
     #[test]
     fn an_amount_is_a_number_and_nothing_like_it() {
-        for value in [
-            json!(null),
-            json!("150.50"),
-            json!(true),
-            json!([1]),
-            json!({}),
-        ] {
+        for value in [json!(null), json!("150.50"), json!(true), json!([1]), json!({})] {
             let error = with("amount", value).expect_err("not a number");
             assert_eq!(error, Invalid::Amount(AmountError::NotANumber));
             assert_eq!(error.field(), Field::Amount);
@@ -167,10 +148,7 @@ mod tests {
     #[test]
     fn an_object_that_poses_as_a_number_is_refused() {
         let body = br#"{"transaction_id": "t", "user_id": "u", "amount": {"$serde_json::private::Number": "1"}}"#;
-        assert_eq!(
-            Transaction::parse(body),
-            Err(Invalid::Amount(AmountError::NotANumber))
-        );
+        assert_eq!(Transaction::parse(body), Err(Invalid::Amount(AmountError::NotANumber)));
     }
 
     #[test]
@@ -213,10 +191,7 @@ mod tests {
     #[test]
     fn half_a_surrogate_pair_is_no_text() {
         let body = br#"{"transaction_id": "\ud800", "user_id": "u", "amount": 1}"#;
-        assert_eq!(
-            Transaction::parse(body),
-            Err(Invalid::Malformed(Field::TransactionId))
-        );
+        assert_eq!(Transaction::parse(body), Err(Invalid::Malformed(Field::TransactionId)));
     }
 
     proptest! {

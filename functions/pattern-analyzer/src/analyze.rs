@@ -61,11 +61,7 @@ struct Finding {
     alerted: bool,
 }
 
-async fn analyze(
-    outside: &impl Outside,
-    event: &ScheduledEvent,
-    now: u64,
-) -> Result<Finding, AnalyzeError> {
+async fn analyze(outside: &impl Outside, event: &ScheduledEvent, now: u64) -> Result<Finding, AnalyzeError> {
     let scheduled = event.time()?;
     let window = Window::before(scheduled.unwrap_or(now + 1));
     let pattern = outside.find_suspicious(window).await?;
@@ -166,13 +162,7 @@ mod tests {
         // 2023-11-14T22:00:00Z
         let scheduled = 1_699_999_200;
         let outside = Fake {
-            suspicious_at: vec![
-                scheduled - 301,
-                scheduled - 300,
-                scheduled - 1,
-                scheduled,
-                NOW,
-            ],
+            suspicious_at: vec![scheduled - 301, scheduled - 300, scheduled - 1, scheduled, NOW],
             ..Fake::default()
         };
         let event = json!({"time": "2023-11-14T22:00:00Z"});
@@ -186,20 +176,14 @@ mod tests {
             search_fails: true,
             ..Fake::default()
         };
-        assert!(matches!(
-            run(&search, json!({})).await,
-            Err(AnalyzeError::Search(_))
-        ));
+        assert!(matches!(run(&search, json!({})).await, Err(AnalyzeError::Search(_))));
 
         let publish = Fake {
             suspicious_at: vec![NOW; 6],
             publish_fails: true,
             ..Fake::default()
         };
-        assert!(matches!(
-            run(&publish, json!({})).await,
-            Err(AnalyzeError::Publish(_))
-        ));
+        assert!(matches!(run(&publish, json!({})).await, Err(AnalyzeError::Publish(_))));
 
         let time = json!({"time": "yesterday"});
         assert!(matches!(

@@ -26,8 +26,7 @@ impl ScheduledEvent {
         };
         let time = DateTime::from_str(text, DateTimeFormat::DateTimeWithOffset)
             .map_err(|error| AnalyzeError::EventTime(error.into()))?;
-        let seconds =
-            u64::try_from(time.secs()).map_err(|error| AnalyzeError::EventTime(error.into()))?;
+        let seconds = u64::try_from(time.secs()).map_err(|error| AnalyzeError::EventTime(error.into()))?;
         Ok(Some(seconds))
     }
 }

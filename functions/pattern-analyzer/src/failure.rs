@@ -48,9 +48,6 @@ mod tests {
     fn what_aws_said_does_not_leave_the_log() {
         let diagnostic = Diagnostic::from(AnalyzeError::Search("arn:aws:dynamodb says no".into()));
         assert_eq!(diagnostic.error_type, "Search");
-        assert_eq!(
-            diagnostic.error_message,
-            "searching for suspicious transactions failed"
-        );
+        assert_eq!(diagnostic.error_message, "searching for suspicious transactions failed");
     }
 }

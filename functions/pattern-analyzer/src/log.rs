@@ -18,10 +18,7 @@ pub fn error(event: &str, fields: Value) {
 /// An error and what caused it, down to the service's own code and message.
 pub fn causes(error: &(dyn Error + 'static)) -> String {
     let chain = std::iter::successors(Some(error), |error| (*error).source());
-    chain
-        .map(ToString::to_string)
-        .collect::<Vec<_>>()
-        .join(": ")
+    chain.map(ToString::to_string).collect::<Vec<_>>().join(": ")
 }
 
 fn line(level: &str, event: &str, fields: Value) -> String {
@@ -46,11 +43,7 @@ mod tests {
 
     #[test]
     fn a_record_is_one_line_of_json() {
-        let line = line(
-            "ERROR",
-            "failed",
-            json!({"error": "a\nb", "request_id": "r-1"}),
-        );
+        let line = line("ERROR", "failed", json!({"error": "a\nb", "request_id": "r-1"}));
         assert!(!line.contains('\n'));
         let record: Value = serde_json::from_str(&line).expect("JSON");
         assert_eq!(

@@ -30,9 +30,7 @@ impl Store {
             .scan()
             .table_name(&self.table)
             .consistent_read(true)
-            .filter_expression(
-                "is_suspicious = :yes AND #timestamp >= :from AND #timestamp < :until",
-            )
+            .filter_expression("is_suspicious = :yes AND #timestamp >= :from AND #timestamp < :until")
             .projection_expression("user_id")
             .expression_attribute_names("#timestamp", "timestamp")
             .expression_attribute_values(":yes", AttributeValue::Bool(true))

@@ -36,10 +36,7 @@ impl Answer {
 
     /// 400: the request is not a transaction; nothing was stored.
     pub fn invalid(why: &Invalid) -> Self {
-        Self::new(
-            400,
-            &json!({"error": why.to_string(), "field": why.field().name()}),
-        )
+        Self::new(400, &json!({"error": why.to_string(), "field": why.field().name()}))
     }
 
     /// 500: something on our side failed. What it was is for the log alone; the id leads there.
@@ -71,17 +68,10 @@ mod tests {
     fn an_answer_has_the_shape_of_the_proxy_integration() {
         let answer = serde_json::to_value(Answer::internal_error("r-1")).expect("serializable");
         assert_eq!(answer["statusCode"], 500);
-        assert_eq!(
-            answer["headers"],
-            json!({"Content-Type": "application/json"})
-        );
+        assert_eq!(answer["headers"], json!({"Content-Type": "application/json"}));
         assert_eq!(answer["isBase64Encoded"], false);
-        let body: Value =
-            serde_json::from_str(answer["body"].as_str().expect("a string")).expect("JSON");
-        assert_eq!(
-            body,
-            json!({"message": "Internal server error", "request_id": "r-1"})
-        );
+        let body: Value = serde_json::from_str(answer["body"].as_str().expect("a string")).expect("JSON");
+        assert_eq!(body, json!({"message": "Internal server error", "request_id": "r-1"}));
     }
 
     #[test]
@@ -90,33 +80,17 @@ mod tests {
         let transaction = Transaction::parse(body).expect("valid");
         let answer = Answer::processed(&transaction, &assess(&transaction));
         assert_eq!(answer.status_code, 200);
-        assert!(
-            answer.body.contains(r#""fraud_score":0.1"#),
-            "{}",
-            answer.body
-        );
-        assert!(
-            answer.body.contains(r#""is_suspicious":false"#),
-            "{}",
-            answer.body
-        );
-        assert!(
-            answer.body.contains(r#""transaction_id":"t-1""#),
-            "{}",
-            answer.body
-        );
+        assert!(answer.body.contains(r#""fraud_score":0.1"#), "{}", answer.body);
+        assert!(answer.body.contains(r#""is_suspicious":false"#), "{}", answer.body);
+        assert!(answer.body.contains(r#""transaction_id":"t-1""#), "{}", answer.body);
     }
 
     #[test]
     fn a_refusal_names_the_field() {
-        let why = Transaction::parse(br#"{"transaction_id": "t-1", "user_id": "u-1"}"#)
-            .expect_err("incomplete");
+        let why = Transaction::parse(br#"{"transaction_id": "t-1", "user_id": "u-1"}"#).expect_err("incomplete");
         let answer = Answer::invalid(&why);
         assert_eq!(answer.status_code, 400);
         let body: Value = serde_json::from_str(&answer.body).expect("JSON");
-        assert_eq!(
-            body,
-            json!({"error": "amount is required", "field": "amount"})
-        );
+        assert_eq!(body, json!({"error": "amount is required", "field": "amount"}));
     }
 }

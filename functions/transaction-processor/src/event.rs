@@ -38,9 +38,7 @@ impl ProxyEvent {
     pub fn body(&self) -> Result<Cow<'_, [u8]>, Invalid> {
         let body = self.body.as_deref().ok_or(Invalid::Missing(Field::Body))?;
         if self.is_base64_encoded.unwrap_or(false) {
-            let decoded = STANDARD
-                .decode(body)
-                .map_err(|_| Invalid::Malformed(Field::Body))?;
+            let decoded = STANDARD.decode(body).map_err(|_| Invalid::Malformed(Field::Body))?;
             return Ok(Cow::Owned(decoded));
         }
         Ok(Cow::Borrowed(body.as_bytes()))
@@ -93,8 +91,7 @@ mod tests {
 
     #[test]
     fn a_query_cannot_upset_the_event() {
-        let text =
-            r#"{"queryStringParameters": {"$serde_json::private::Number": "x"}, "body": "{}"}"#;
+        let text = r#"{"queryStringParameters": {"$serde_json::private::Number": "x"}, "body": "{}"}"#;
         let event: ProxyEvent = serde_json::from_str(text).expect("an event");
         assert_eq!(event.body().as_deref(), Ok(b"{}".as_slice()));
     }

@@ -18,12 +18,7 @@ use crate::outside::{Outside, ProcessError};
 ///
 /// Caveats: a 500, or no answer at all, promises nothing: the transaction may be stored and its alert not published.
 /// The caller may send it again, which stores it again under the new time.
-pub async fn handle(
-    outside: &impl Outside,
-    event: &ProxyEvent,
-    invocation_id: &str,
-    now: u64,
-) -> Answer {
+pub async fn handle(outside: &impl Outside, event: &ProxyEvent, invocation_id: &str, now: u64) -> Answer {
     let request_id = event.request_id().unwrap_or(invocation_id);
     match process(outside, event, now).await {
         Ok(Processed {
@@ -93,17 +88,10 @@ impl From<ProcessError> for Refusal {
     }
 }
 
-async fn process(
-    outside: &impl Outside,
-    event: &ProxyEvent,
-    now: u64,
-) -> Result<Processed, Refusal> {
+async fn process(outside: &impl Outside, event: &ProxyEvent, now: u64) -> Result<Processed, Refusal> {
     let transaction = Transaction::parse(&event.body()?)?;
     let assessment = assess(&transaction);
-    let (stored, threshold) = tokio::join!(
-        outside.store(&transaction, &assessment, now),
-        outside.threshold(now),
-    );
+    let (stored, threshold) = tokio::join!(outside.store(&transaction, &assessment, now), outside.threshold(now),);
     stored?;
     let alerted = threshold.is_exceeded_by(assessment.fraud_score);
     if alerted {
@@ -150,19 +138,13 @@ mod tests {
     }
 
     impl Outside for Fake {
-        async fn store(
-            &self,
-            transaction: &Transaction,
-            _: &Assessment,
-            timestamp: u64,
-        ) -> Result<(), ProcessError> {
+        async fn store(&self, transaction: &Transaction, _: &Assessment, timestamp: u64) -> Result<(), ProcessError> {
             if self.store_fails {
                 return Err(ProcessError::Store("arn:aws:dynamodb says no".into()));
             }
-            self.done.borrow_mut().push(format!(
-                "store {} at {timestamp}",
-                transaction.transaction_id
-            ));
+            self.done
+                .borrow_mut()
+                .push(format!("store {} at {timestamp}", transaction.transaction_id));
             Ok(())
         }
 
@@ -170,9 +152,7 @@ mod tests {
             if self.publish_fails {
                 return Err(ProcessError::Publish("arn:aws:sns says no".into()));
             }
-            self.done
-                .borrow_mut()
-                .push(format!("publish {}", alert.subject));
+            self.done.borrow_mut().push(format!("publish {}", alert.subject));
             Ok(())
         }
 
@@ -185,8 +165,7 @@ mod tests {
     async fn answer(outside: &Fake, body: &str) -> (Value, Value) {
         let event = json!({"body": body, "requestContext": {"requestId": "r-1"}});
         let event = serde_json::from_value(event).expect("an event");
-        let answer =
-            serde_json::to_value(handle(outside, &event, "i-1", NOW).await).expect("serializable");
+        let answer = serde_json::to_value(handle(outside, &event, "i-1", NOW).await).expect("serializable");
         let body = serde_json::from_str(answer["body"].as_str().expect("a string")).expect("JSON");
         (answer["statusCode"].clone(), body)
     }
@@ -239,10 +218,7 @@ mod tests {
         let outside = Fake::with_threshold("0.85");
         let (status, body) = answer(&outside, &request("\"150.50\"")).await;
         assert_eq!(status, 400);
-        assert_eq!(
-            body,
-            json!({"error": "amount must be a number", "field": "amount"})
-        );
+        assert_eq!(body, json!({"error": "amount must be a number", "field": "amount"}));
         let (status, body) = answer(&outside, "not json").await;
         assert_eq!(status, 400);
         assert_eq!(body["field"], "body");
@@ -257,10 +233,7 @@ mod tests {
         };
         let (status, body) = answer(&outside, &request("15000")).await;
         assert_eq!(status, 500);
-        assert_eq!(
-            body,
-            json!({"message": "Internal server error", "request_id": "r-1"})
-        );
+        assert_eq!(body, json!({"message": "Internal server error", "request_id": "r-1"}));
         assert!(outside.done().is_empty());
     }
 
@@ -272,10 +245,7 @@ mod tests {
         };
         let (status, body) = answer(&outside, &request("15000")).await;
         assert_eq!(status, 500);
-        assert_eq!(
-            body,
-            json!({"message": "Internal server error", "request_id": "r-1"})
-        );
+        assert_eq!(body, json!({"message": "Internal server error", "request_id": "r-1"}));
     }
 
     #[tokio::test]
@@ -285,8 +255,7 @@ mod tests {
             ..Fake::with_threshold("0.85")
         };
         let event = serde_json::from_value(json!({"body": request("1")})).expect("an event");
-        let answer =
-            serde_json::to_value(handle(&outside, &event, "i-1", NOW).await).expect("serializable");
+        let answer = serde_json::to_value(handle(&outside, &event, "i-1", NOW).await).expect("serializable");
         let body = answer["body"].as_str().expect("a string");
         assert!(body.contains(r#""request_id":"i-1""#), "{body}");
     }

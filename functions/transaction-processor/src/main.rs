@@ -30,12 +30,10 @@ async fn main() -> Result<(), Error> {
     let settings = Settings::from_environment()?;
     let aws = Aws::connect(settings).await;
     let aws = &aws;
-    lambda_runtime::run(service_fn(
-        move |event: LambdaEvent<ProxyEvent>| async move {
-            let (request, context) = event.into_parts();
-            Ok::<_, Infallible>(handler::handle(aws, &request, &context.request_id, now()).await)
-        },
-    ))
+    lambda_runtime::run(service_fn(move |event: LambdaEvent<ProxyEvent>| async move {
+        let (request, context) = event.into_parts();
+        Ok::<_, Infallible>(handler::handle(aws, &request, &context.request_id, now()).await)
+    }))
     .await
 }
 

@@ -75,9 +75,6 @@ mod tests {
     #[test]
     fn the_threshold_parameter_belongs_to_the_environment() {
         let settings = Settings::from_lookup(|_| Some("dev".to_owned())).expect("complete");
-        assert_eq!(
-            settings.threshold_parameter(),
-            "/fraud-detection/dev/fraud_threshold"
-        );
+        assert_eq!(settings.threshold_parameter(), "/fraud-detection/dev/fraud_threshold");
     }
 }

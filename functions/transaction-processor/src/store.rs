@@ -39,11 +39,7 @@ impl Store {
 }
 
 /// The stored form of a transaction. Decimals are written digit for digit: DynamoDB's numbers hold 38 of them.
-fn item(
-    transaction: &Transaction,
-    assessment: &Assessment,
-    timestamp: u64,
-) -> HashMap<String, AttributeValue> {
+fn item(transaction: &Transaction, assessment: &Assessment, timestamp: u64) -> HashMap<String, AttributeValue> {
     let text = |value: &str| AttributeValue::S(value.to_owned());
     let attributes = [
         ("transaction_id", text(&transaction.transaction_id)),
@@ -52,14 +48,8 @@ fn item(
         ("amount", AttributeValue::N(transaction.amount.to_string())),
         ("merchant", text(&transaction.merchant)),
         ("location", text(&transaction.location)),
-        (
-            "fraud_score",
-            AttributeValue::N(assessment.fraud_score.to_string()),
-        ),
-        (
-            "is_suspicious",
-            AttributeValue::Bool(assessment.is_suspicious),
-        ),
+        ("fraud_score", AttributeValue::N(assessment.fraud_score.to_string())),
+        ("is_suspicious", AttributeValue::Bool(assessment.is_suspicious)),
     ];
     attributes
         .into_iter()

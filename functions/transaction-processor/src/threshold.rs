@@ -37,12 +37,7 @@ impl ThresholdSource {
     }
 
     async fn read(&self) -> Result<Threshold, BoxError> {
-        let output = self
-            .client
-            .get_parameter()
-            .name(&self.parameter)
-            .send()
-            .await?;
+        let output = self.client.get_parameter().name(&self.parameter).send().await?;
         let value = output
             .parameter()
             .and_then(|parameter| parameter.value())
@@ -71,9 +66,7 @@ impl Cache {
     {
         let mut last = self.0.lock().await;
         if let Some(reading) = *last
-            && now
-                .checked_sub(reading.at)
-                .is_some_and(|age| age < LIFETIME_SECONDS)
+            && now.checked_sub(reading.at).is_some_and(|age| age < LIFETIME_SECONDS)
         {
             return reading.threshold;
         }

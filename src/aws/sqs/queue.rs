@@ -67,9 +67,16 @@ impl Reconciler for Queue {
             Err(why) => return Err(why),
         };
         let attributes = self.0.call("sqs:GetQueueAttributes", || {
-            self.0.sqs.get_queue_attributes().queue_url(&url).attribute_names(Name::All).send()
+            self.0
+                .sqs
+                .get_queue_attributes()
+                .queue_url(&url)
+                .attribute_names(Name::All)
+                .send()
         });
-        let tags = self.0.call("sqs:ListQueueTags", || self.0.sqs.list_queue_tags().queue_url(&url).send());
+        let tags = self.0.call("sqs:ListQueueTags", || {
+            self.0.sqs.list_queue_tags().queue_url(&url).send()
+        });
         let (attributes, tags) = match tokio::try_join!(attributes, tags) {
             Ok(both) => both,
             // Deleted between the two calls.
@@ -83,7 +90,10 @@ impl Reconciler for Queue {
             visibility_timeout: text(&Name::VisibilityTimeout).parse().unwrap_or_default(),
             retention_seconds: text(&Name::MessageRetentionPeriod).parse().unwrap_or_default(),
             kms_key: text(&Name::KmsMasterKeyId),
-            policy: attributes.get(&Name::Policy).map(|p| Document::parse(p)).unwrap_or_default(),
+            policy: attributes
+                .get(&Name::Policy)
+                .map(|p| Document::parse(p))
+                .unwrap_or_default(),
             redrive: attributes.get(&Name::RedrivePolicy).and_then(|text| redrive(text)),
             tags: tags.tags.unwrap_or_default().into_iter().collect(),
         };
@@ -131,11 +141,22 @@ impl Reconciler for Queue {
                 .await?;
         }
         if changes.has("tags") {
-            let gone: Vec<_> = live.spec.tags.keys().filter(|k| !spec.tags.contains_key(*k)).cloned().collect();
+            let gone: Vec<_> = live
+                .spec
+                .tags
+                .keys()
+                .filter(|k| !spec.tags.contains_key(*k))
+                .cloned()
+                .collect();
             if !gone.is_empty() {
                 self.0
                     .call("sqs:UntagQueue", || {
-                        self.0.sqs.untag_queue().queue_url(url).set_tag_keys(Some(gone.clone())).send()
+                        self.0
+                            .sqs
+                            .untag_queue()
+                            .queue_url(url)
+                            .set_tag_keys(Some(gone.clone()))
+                            .send()
                     })
                     .await?;
             }
@@ -152,7 +173,9 @@ impl Reconciler for Queue {
     async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
         let deleted = self
             .0
-            .call("sqs:DeleteQueue", || self.0.sqs.delete_queue().queue_url(live.output("url")).send())
+            .call("sqs:DeleteQueue", || {
+                self.0.sqs.delete_queue().queue_url(live.output("url")).send()
+            })
             .await;
         match deleted {
             Err(why) if !why.is_not_found() => Err(why),
@@ -164,11 +187,31 @@ impl Reconciler for Queue {
 /// The attributes to send: all of them for a new queue, else those that changed. An empty string takes one away.
 fn attributes(spec: &Spec, changes: Option<&Changes>) -> HashMap<Name, String> {
     let fields = [
-        ("visibility_timeout", Name::VisibilityTimeout, spec.visibility_timeout.to_string()),
-        ("retention_seconds", Name::MessageRetentionPeriod, spec.retention_seconds.to_string()),
+        (
+            "visibility_timeout",
+            Name::VisibilityTimeout,
+            spec.visibility_timeout.to_string(),
+        ),
+        (
+            "retention_seconds",
+            Name::MessageRetentionPeriod,
+            spec.retention_seconds.to_string(),
+        ),
         ("kms_key", Name::KmsMasterKeyId, spec.kms_key.clone()),
-        ("policy", Name::Policy, if spec.policy.is_empty() { String::new() } else { spec.policy.text() }),
-        ("redrive", Name::RedrivePolicy, spec.redrive.as_ref().map(redrive_text).unwrap_or_default()),
+        (
+            "policy",
+            Name::Policy,
+            if spec.policy.is_empty() {
+                String::new()
+            } else {
+                spec.policy.text()
+            },
+        ),
+        (
+            "redrive",
+            Name::RedrivePolicy,
+            spec.redrive.as_ref().map(redrive_text).unwrap_or_default(),
+        ),
     ];
     fields
         .into_iter()
@@ -190,7 +233,9 @@ fn redrive(text: &str) -> Option<Redrive> {
     Some(Redrive {
         dead_letter_arn: value["deadLetterTargetArn"].as_str()?.to_owned(),
         // AWS gives it back as a number or as text, as it was sent.
-        max_receives: receives.as_str().map_or_else(|| receives.as_u64()?.try_into().ok(), |t| t.parse().ok())?,
+        max_receives: receives
+            .as_str()
+            .map_or_else(|| receives.as_u64()?.try_into().ok(), |t| t.parse().ok())?,
     })
 }
 
@@ -200,8 +245,17 @@ mod tests {
 
     #[test]
     fn a_redrive_policy_reads_back_as_written() {
-        let text = redrive_text(&Redrive { dead_letter_arn: "arn".into(), max_receives: 5 });
-        assert_eq!(redrive(&text).map(|r| (r.dead_letter_arn, r.max_receives)), Some(("arn".into(), 5)));
-        assert_eq!(redrive(r#"{"deadLetterTargetArn":"a","maxReceiveCount":"7"}"#).map(|r| r.max_receives), Some(7));
+        let text = redrive_text(&Redrive {
+            dead_letter_arn: "arn".into(),
+            max_receives: 5,
+        });
+        assert_eq!(
+            redrive(&text).map(|r| (r.dead_letter_arn, r.max_receives)),
+            Some(("arn".into(), 5))
+        );
+        assert_eq!(
+            redrive(r#"{"deadLetterTargetArn":"a","maxReceiveCount":"7"}"#).map(|r| r.max_receives),
+            Some(7)
+        );
     }
 }

@@ -107,7 +107,8 @@ where
             // Some errors carry their type behind a `#` or before a `:`.
             let code = code.rsplit('#').next().unwrap_or(code);
             let code = code.split(':').next().unwrap_or(code);
-            let message = context.err().message().unwrap_or("no message");
+            let silent = format!("no message, HTTP status {status}");
+            let message = context.err().message().unwrap_or(&silent);
             let mut verdict = retry::classify(service, code, message, Some(status));
             if verdict == Verdict::Fault && !retry::repeatable(operation) {
                 verdict = Verdict::Final(Class::Ambiguous);

@@ -12,9 +12,6 @@ const KEPT_UNRESERVED: i64 = 100;
 /// Why a deployment would fail.
 #[derive(Debug, Error)]
 pub enum PreflightError {
-    /// AWS does not tell.
-    #[error("{0}")]
-    Aws(#[from] Failure),
     /// Too few concurrent executions are left in the account.
     #[error(
         "the functions reserve {wanted} concurrent executions, but this account has {unreserved} unreserved and Lambda \
@@ -29,18 +26,21 @@ pub enum PreflightError {
     },
 }
 
-/// Checks what a plan needs beyond permissions.
+/// Checks what a plan needs beyond permissions. Returns why something could not be checked.
 ///
 /// # Errors
 /// The first thing that would fail.
-pub async fn check(aws: &Aws, plan: &Plan) -> Result<(), PreflightError> {
+pub async fn check(aws: &Aws, plan: &Plan) -> Result<Option<Failure>, PreflightError> {
     let wanted = more_reserved(plan);
     if wanted <= 0 {
-        return Ok(());
+        return Ok(None);
     }
-    let settings = aws
-        .call("lambda:GetAccountSettings", || aws.lambda.get_account_settings().send())
-        .await?;
+    let read = || aws.lambda.get_account_settings().send();
+    let settings = match aws.call("lambda:GetAccountSettings", read).await {
+        Ok(settings) => settings,
+        // Not allowed, or not there as in some emulators: a reason to say so, not to refuse.
+        Err(why) => return Ok(Some(why)),
+    };
     let unreserved = settings
         .account_limit
         .and_then(|limit| limit.unreserved_concurrent_executions);
@@ -48,7 +48,7 @@ pub async fn check(aws: &Aws, plan: &Plan) -> Result<(), PreflightError> {
         Some(unreserved) if unreserved - wanted < KEPT_UNRESERVED => {
             Err(PreflightError::Concurrency { wanted, unreserved })
         }
-        _ => Ok(()),
+        _ => Ok(None),
     }
 }
 

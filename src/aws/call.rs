@@ -103,18 +103,24 @@ where
     match error {
         SdkError::ServiceError(context) => {
             let status = context.raw().status().as_u16();
-            let code = context.err().code().unwrap_or("Unknown");
+            let unknown = format!("HTTP{status}");
+            let code = context.err().code().unwrap_or(&unknown);
             // Some errors carry their type behind a `#` or before a `:`.
             let code = code.rsplit('#').next().unwrap_or(code);
             let code = code.split(':').next().unwrap_or(code);
-            let silent = format!("no message, HTTP status {status}");
-            let message = context.err().message().unwrap_or(&silent);
+            let said = beginning(context.raw());
+            let message = context.err().message().unwrap_or(&said);
             let mut verdict = retry::classify(service, code, message, Some(status));
             if verdict == Verdict::Fault && !retry::repeatable(operation) {
                 verdict = Verdict::Final(Class::Ambiguous);
             }
             let mut failure = Failure::new(operation, code, message);
             failure.request_id = request_id(context.raw(), context.err());
+            if context.err().code().is_none() {
+                failure = failure.hint(
+                    "this is no answer of AWS's; check the endpoint (AWS_ENDPOINT_URL) and what stands before it",
+                );
+            }
             if code.contains("AccessDenied") || code.contains("UnauthorizedOperation") {
                 failure = failure.hint(format!("allow {operation} for the principal that runs fraudctl"));
             }
@@ -136,6 +142,17 @@ where
             }
             (verdict, failure)
         }
+    }
+}
+
+/// The beginning of an answer that is no error as AWS writes them: a proxy's page, an emulator's own words.
+fn beginning(raw: &HttpResponse) -> String {
+    let text = String::from_utf8_lossy(raw.body().bytes().unwrap_or_default()).into_owned();
+    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.is_empty() {
+        "an empty answer".to_owned()
+    } else {
+        line.chars().take(200).collect()
     }
 }
 

@@ -34,7 +34,9 @@ pub async fn run(args: UpArgs) -> Result<(), Exit> {
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     let plan = Plan::towards(&graph, &store.state, &live, &kinds)?;
     if let Some(unknown) = preflight::check(&scope.aws, &plan).await? {
-        progress.say(&format!("note: the quota of concurrent executions was not checked: {unknown}"));
+        progress.say(&format!(
+            "note: the quota of concurrent executions was not checked: {unknown}"
+        ));
     }
     let deployment = Deployment {
         scope: &scope,

@@ -136,6 +136,8 @@ enum Doom {
     None,
     Before,
     After,
+    /// It was another call.
+    Over,
 }
 
 /// Something that exists.
@@ -187,6 +189,7 @@ impl Cloud {
             died: Notify::new(),
         });
         let kind = |traits: &&'static Traits| {
+            let traits = *traits;
             let shared = Arc::clone(&shared);
             (traits.name, FakeKind { traits, shared })
         };
@@ -247,14 +250,21 @@ impl Cloud {
     /// Somebody removes what was made for this address.
     pub fn lose(&self, address: &str) {
         let address = Address::from(address);
-        self.shared.world().things.retain(|thing| thing.address.as_ref() != Some(&address));
+        self.shared
+            .world()
+            .things
+            .retain(|thing| thing.address.as_ref() != Some(&address));
     }
 
     /// Somebody changes what was made for this address.
     pub fn edit(&self, address: &str, field: &str, value: Value) {
         let address = Address::from(address);
         let mut world = self.shared.world();
-        for thing in world.things.iter_mut().filter(|thing| thing.address.as_ref() == Some(&address)) {
+        for thing in world
+            .things
+            .iter_mut()
+            .filter(|thing| thing.address.as_ref() == Some(&address))
+        {
             thing.spec[field] = value.clone();
         }
     }
@@ -271,14 +281,22 @@ impl Cloud {
     /// What exists for this address, as it would be observed.
     pub fn standing(&self, address: &Address) -> Vec<Live> {
         let world = self.shared.world();
-        let mine = world.things.iter().filter(|thing| thing.address.as_ref() == Some(address));
+        let mine = world
+            .things
+            .iter()
+            .filter(|thing| thing.address.as_ref() == Some(address));
         mine.map(Thing::live).collect()
     }
 
     /// What is foreign.
     pub fn foreign(&self) -> Vec<Live> {
         let world = self.shared.world();
-        world.things.iter().filter(|thing| thing.address.is_none()).map(Thing::live).collect()
+        world
+            .things
+            .iter()
+            .filter(|thing| thing.address.is_none())
+            .map(Thing::live)
+            .collect()
     }
 
     /// How often this was done so far.
@@ -319,9 +337,18 @@ impl Thing {
 /// The outputs of other things that a spec relies on, and whether it is inside of them.
 fn needs(traits: &Traits, spec: &Value) -> Vec<(String, bool)> {
     let text = |value: &Value| value.as_str().map(str::to_owned);
-    let parents = traits.parents.iter().filter_map(|field| text(&spec[*field])).map(|value| (value, true));
+    let parents = traits
+        .parents
+        .iter()
+        .filter_map(|field| text(&spec[*field]))
+        .map(|value| (value, true));
     let code = text(&spec["code"]).map(|value| (value, false));
-    let uses = spec["uses"].as_array().into_iter().flatten().filter_map(text).map(|value| (value, false));
+    let uses = spec["uses"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(text)
+        .map(|value| (value, false));
     parents.chain(code).chain(uses).collect()
 }
 
@@ -355,8 +382,10 @@ impl Shared {
             tokio::task::yield_now().await;
         }
         let doom = self.world().doom();
-        if doom == Doom::Before {
-            self.end().await;
+        match doom {
+            Doom::Before => self.end().await,
+            Doom::Over => pending().await,
+            Doom::None | Doom::After => {}
         }
         let result = self.world().perform(who, operation, effect);
         if doom == Doom::After {
@@ -372,7 +401,9 @@ impl Shared {
 
     fn owner_of(&self, traits: &Traits, live: &Live) -> Address {
         let world = self.world();
-        let found = world.find(traits, live).and_then(|index| world.things[index].address.clone());
+        let found = world
+            .find(traits, live)
+            .and_then(|index| world.things[index].address.clone());
         found.unwrap_or_else(|| Address::from("nobody"))
     }
 }
@@ -386,9 +417,11 @@ impl World {
 
     fn doom(&mut self) -> Doom {
         if self.dead {
-            return Doom::Before;
+            return Doom::Over;
         }
-        let Some(death) = &mut self.death else { return Doom::None };
+        let Some(death) = &mut self.death else {
+            return Doom::None;
+        };
         if death.call > 1 {
             death.call -= 1;
             return Doom::None;
@@ -437,7 +470,10 @@ impl World {
         soften(&mut spec);
         let output = |name: &&str| {
             let known = predict(traits, &spec).remove(*name);
-            ((*name).to_owned(), known.unwrap_or_else(|| format!("{name}-{}", self.born)))
+            (
+                (*name).to_owned(),
+                known.unwrap_or_else(|| format!("{name}-{}", self.born)),
+            )
         };
         let outputs: Outputs = traits.outputs.iter().map(output).collect();
         self.things.push(Thing {
@@ -453,12 +489,16 @@ impl World {
     fn named(&self, traits: &Traits, spec: &Value) -> Option<usize> {
         let same = |thing: &Thing| traits.identity.iter().all(|field| thing.spec[*field] == spec[*field]);
         let named = !traits.identity.is_empty();
-        self.things.iter().rposition(|thing| named && thing.is(traits) && same(thing))
+        self.things
+            .iter()
+            .rposition(|thing| named && thing.is(traits) && same(thing))
     }
 
     fn by_id(&self, traits: &Traits, outputs: &Outputs) -> Option<usize> {
         let id = outputs.get("id")?;
-        self.things.iter().position(|thing| thing.is(traits) && thing.outputs.get("id") == Some(id))
+        self.things
+            .iter()
+            .position(|thing| thing.is(traits) && thing.outputs.get("id") == Some(id))
     }
 
     fn find(&self, traits: &Traits, live: &Live) -> Option<usize> {
@@ -476,13 +516,21 @@ impl World {
         spec: &Value,
         outputs: Option<&Outputs>,
     ) -> Option<Live> {
-        if traits.identity.iter().any(|field| !references(&spec[*field]).is_empty()) {
+        if traits
+            .identity
+            .iter()
+            .any(|field| !references(&spec[*field]).is_empty())
+        {
             self.violation(format!("{address} was looked for before its identity was known"));
             return None;
         }
         if traits.ephemeral {
             // Something else under the same name is not what is looked for.
-            return self.things.iter().find(|thing| thing.is(traits) && thing.spec == *spec).map(Thing::live);
+            return self
+                .things
+                .iter()
+                .find(|thing| thing.is(traits) && thing.spec == *spec)
+                .map(Thing::live);
         }
         let owns = |thing: &Thing| {
             let tags = thing.live().tags();
@@ -491,7 +539,9 @@ impl World {
         };
         let by_tags = || {
             let unnamed = traits.identity.is_empty();
-            self.things.iter().rposition(|thing| unnamed && thing.is(traits) && owns(thing))
+            self.things
+                .iter()
+                .rposition(|thing| unnamed && thing.is(traits) && owns(thing))
         };
         let by_id = outputs.and_then(|outputs| self.by_id(traits, outputs));
         let found = by_id.or_else(|| self.named(traits, spec)).or_else(by_tags)?;
@@ -501,7 +551,10 @@ impl World {
     /// What is asked for is fully known, and what it refers to exists.
     fn check_spec(&mut self, traits: &Traits, address: &Address, spec: &Value) {
         if let Some(unknown) = references(spec).first() {
-            self.violation(format!("{address} was changed while {} of {} was unknown", unknown.output, unknown.address));
+            self.violation(format!(
+                "{address} was changed while {} of {} was unknown",
+                unknown.output, unknown.address
+            ));
         }
         for (value, _) in needs(traits, spec) {
             if !self.things.iter().any(|thing| thing.offers(&value)) {
@@ -512,9 +565,12 @@ impl World {
 
     fn create(&mut self, traits: &'static Traits, address: &Address, spec: &Value) -> Result<Outputs, Failure> {
         if traits.ephemeral {
-            self.things.retain(|thing| !thing.is(traits) || thing.spec["name"] != spec["name"]);
+            self.things
+                .retain(|thing| !thing.is(traits) || thing.spec["name"] != spec["name"]);
         } else {
-            self.written(address, "creation", |record| record.is_some_and(|r| r.status == Status::Creating));
+            self.written(address, "creation", |record| {
+                record.is_some_and(|r| r.status == Status::Creating)
+            });
         }
         if !traits.repeatable && self.named(traits, spec).is_some() {
             return Err(failure(Operation::Create, Class::Exists));
@@ -571,7 +627,10 @@ impl World {
                 let gone = thing.outputs.values().any(|output| *output == value) && !offered();
                 if gone && (inside || !self.dangling.contains(&address)) {
                     let how = if inside { "is inside of" } else { "uses" };
-                    broken.push(format!("{address} was deleted, but {:?} {how} it by {value}", other.address));
+                    broken.push(format!(
+                        "{address} was deleted, but {:?} {how} it by {value}",
+                        other.address
+                    ));
                 }
             }
         }
@@ -585,7 +644,11 @@ fn predict(traits: &Traits, spec: &Value) -> Outputs {
         "arn" => format!("arn:{}:{name}", traits.name),
         _ => name.to_owned(),
     };
-    traits.predicted.iter().map(|output| ((*output).to_owned(), value(output))).collect()
+    traits
+        .predicted
+        .iter()
+        .map(|output| ((*output).to_owned(), value(output)))
+        .collect()
 }
 
 impl Kind for FakeKind {

@@ -4,6 +4,8 @@
 mod apply;
 mod diff;
 mod events;
+#[cfg(test)]
+mod fake;
 mod graph;
 mod plan;
 mod schedule;

@@ -5,4 +5,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod client;
 mod deploy;
+mod flow;
+mod moto;
+mod permissions;
+mod smoke;
+mod table1;

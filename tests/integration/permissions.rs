@@ -1,0 +1,237 @@
+//! The system with IAM policies enforced: what it does works, and its roles can do nothing else.
+//!
+//! The emulator does not enforce a role's trust policy, which is how these tests get at the rights of a role that only
+//! Lambda may assume.
+
+use crate::client::{Client, transaction};
+use crate::support::{Aws, Emulator, Environment, MiniStack};
+use serde_json::{Value, json};
+use std::sync::OnceLock;
+
+/// One emulator that enforces policies, for the tests of this file.
+fn enforcing() -> &'static Emulator {
+    static ENFORCING: OnceLock<Emulator> = OnceLock::new();
+    ENFORCING.get_or_init(|| Emulator::ministack(MiniStack { auth: true }))
+}
+
+#[test]
+fn with_policies_enforced_a_transaction_flows_and_a_diff_finds_nothing() {
+    let env = Environment::on(enforcing());
+    let client = Client::of_new(&env);
+    env.assert_settled();
+    for (amount, score) in [("150.50", "0.1"), ("15000", "0.9")] {
+        let answer = env.run(&["send", "--json", "--amount", amount]).exits(0).json();
+        assert_eq!(answer["status"], 200, "{answer:#}");
+        assert_eq!(answer["body"]["fraud_score"].to_string(), score, "{answer:#}");
+    }
+    let alerts = client.take_alerts(1);
+    assert_eq!(alerts[0].message["amount"], "15000", "{alerts:?}");
+
+    for number in 0..5 {
+        client
+            .post(&transaction(&format!("t-{number}"), "u-1", "20000"))
+            .with_status(200);
+    }
+    client.take_alerts(5);
+    let result = client.invoke("pattern-analyzer-dev", &json!({}));
+    assert!(result.get("FunctionError").is_none(), "{result:#}");
+    assert_eq!(result["Payload"]["body"]["suspicious_count"], 6, "{result:#}");
+    let alerts = client.take_alerts(1);
+    assert_eq!(
+        alerts[0].subject,
+        "Fraud Alert - Multiple Suspicious Transactions Detected"
+    );
+}
+
+/// Else the test above would show nothing.
+#[test]
+fn without_its_policy_each_function_fails() {
+    let env = Environment::on(enforcing());
+    let client = Client::of_new(&env);
+    client.post(&transaction("t-1", "u-1", "1")).with_status(200);
+    for name in ["transaction-processor", "pattern-analyzer"] {
+        let policy = format!("arn:aws:iam::{}:policy/{name}-policy-0-dev", env.account);
+        let detached = json!({"RoleName": format!("{name}-role-dev"), "PolicyArn": policy});
+        env.aws.call("iam", "detach_role_policy", detached);
+    }
+    client.post(&transaction("t-2", "u-1", "1")).with_status(500);
+    let result = client.invoke("pattern-analyzer-dev", &json!({}));
+    assert_eq!(result["FunctionError"], "Unhandled", "{result:#}");
+}
+
+#[test]
+fn the_processor_may_do_what_it_does_and_nothing_else() {
+    let env = Environment::on(enforcing());
+    let client = Client::of_new(&env);
+    client.post(&transaction("t-1", "u-1", "1")).with_status(200);
+    let role = Role::of(&env, "transaction-processor");
+    role.may("dynamodb", "put_item", json!({"TableName": TABLE, "Item": key()}));
+    role.may("dynamodb", "get_item", json!({"TableName": TABLE, "Key": key()}));
+    role.may_as_every_function(&env);
+
+    role.may_not("dynamodb:Scan", "scan", json!({"TableName": TABLE}));
+    role.may_not("dynamodb:Query", "query", by_user());
+    role.may_not(
+        "dynamodb:DeleteItem",
+        "delete_item",
+        json!({"TableName": TABLE, "Key": key()}),
+    );
+    role.may_not(
+        "dynamodb:UpdateItem",
+        "update_item",
+        json!({"TableName": TABLE, "Key": key()}),
+    );
+    role.may_not(
+        "dynamodb:PutItem",
+        "put_item",
+        json!({"TableName": "transactions-prod", "Item": key()}),
+    );
+    role.may_nothing_more_than_every_function(&env);
+
+    let table = env.aws.call("dynamodb", "describe_table", json!({"TableName": TABLE}));
+    assert_eq!(table["Table"]["TableStatus"], "ACTIVE", "{table:#}");
+}
+
+#[test]
+fn the_analyzer_may_do_what_it_does_and_nothing_else() {
+    let env = Environment::on(enforcing());
+    let client = Client::of_new(&env);
+    client.post(&transaction("t-1", "u-1", "1")).with_status(200);
+    let role = Role::of(&env, "pattern-analyzer");
+    role.may("dynamodb", "scan", json!({"TableName": TABLE}));
+    role.may("dynamodb", "query", by_user());
+    role.may_as_every_function(&env);
+
+    role.may_not(
+        "dynamodb:PutItem",
+        "put_item",
+        json!({"TableName": TABLE, "Item": key()}),
+    );
+    role.may_not(
+        "dynamodb:DeleteItem",
+        "delete_item",
+        json!({"TableName": TABLE, "Key": key()}),
+    );
+    role.may_not(
+        "dynamodb:UpdateItem",
+        "update_item",
+        json!({"TableName": TABLE, "Key": key()}),
+    );
+    role.may_not("dynamodb:Scan", "scan", json!({"TableName": "transactions-prod"}));
+    role.may_nothing_more_than_every_function(&env);
+    assert_eq!(client.stored_in_all(), 1);
+}
+
+const TABLE: &str = "transactions-dev";
+
+fn key() -> Value {
+    json!({"transaction_id": {"S": "t-role"}, "timestamp": {"N": "1"}})
+}
+
+fn by_user() -> Value {
+    json!({
+        "TableName": TABLE,
+        "IndexName": "user-index",
+        "KeyConditionExpression": "user_id = :user",
+        "ExpressionAttributeValues": {":user": {"S": "u-1"}},
+    })
+}
+
+/// A client with the rights of one function.
+struct Role {
+    name: String,
+    aws: Aws,
+}
+
+impl Role {
+    fn of(env: &Environment, function: &str) -> Self {
+        let name = format!("{function}-role-dev");
+        let arn = format!("arn:aws:iam::{}:role/{name}", env.account);
+        let aws = env.aws.assume_role(&arn);
+        Self { name, aws }
+    }
+
+    #[track_caller]
+    fn may(&self, service: &str, operation: &str, params: Value) {
+        if let Err(why) = self.aws.try_call(service, operation, params) {
+            panic!("{} may not {service} {operation}: {why}", self.name);
+        }
+    }
+
+    /// `action` is IAM's name of what `operation` does.
+    #[track_caller]
+    fn may_not(&self, action: &str, operation: &str, params: Value) {
+        let service = action.split(':').next().expect("the service before the colon");
+        match self.aws.try_call(service, operation, params) {
+            Ok(answer) => panic!("{} may {action}: {answer:#}", self.name),
+            Err(why) => {
+                let refusal = format!("is not authorized to perform: {action}");
+                assert!(why.message.contains(&refusal), "{} {action}: {why}", self.name);
+            }
+        }
+    }
+
+    /// What both functions need.
+    #[track_caller]
+    fn may_as_every_function(&self, env: &Environment) {
+        let parameter = json!({"Name": "/fraud-detection/dev/fraud_threshold"});
+        self.may("ssm", "get_parameter", parameter);
+        let alert = json!({"TopicArn": topic(env, "fraud-alerts-dev"), "Message": "m"});
+        self.may("sns", "publish", alert);
+        let failure = json!({"QueueUrl": queue(env, "lambda-dlq-dev"), "MessageBody": "m"});
+        self.may("sqs", "send_message", failure);
+        let data_key = json!({"KeyId": encryption_key(env), "KeySpec": "AES_256"});
+        self.may("kms", "generate_data_key", data_key);
+    }
+
+    /// What neither function needs.
+    #[track_caller]
+    fn may_nothing_more_than_every_function(&self, env: &Environment) {
+        self.may_not("dynamodb:DeleteTable", "delete_table", json!({"TableName": TABLE}));
+        self.may_not(
+            "ssm:GetParameter",
+            "get_parameter",
+            json!({"Name": "/fraud-detection/prod/fraud_threshold"}),
+        );
+        let lower = json!({"Name": "/fraud-detection/dev/fraud_threshold", "Value": "1", "Overwrite": true});
+        self.may_not("ssm:PutParameter", "put_parameter", lower);
+        let alarm = json!({"TopicArn": topic(env, "fraud-ops-dev"), "Message": "m"});
+        self.may_not("sns:Publish", "publish", alarm);
+        self.may_not(
+            "sns:DeleteTopic",
+            "delete_topic",
+            json!({"TopicArn": topic(env, "fraud-alerts-dev")}),
+        );
+        let alerts = queue(env, "fraud-alerts-queue-dev");
+        self.may_not(
+            "sqs:SendMessage",
+            "send_message",
+            json!({"QueueUrl": alerts, "MessageBody": "m"}),
+        );
+        self.may_not("sqs:ReceiveMessage", "receive_message", json!({"QueueUrl": alerts}));
+        self.may_not(
+            "kms:ScheduleKeyDeletion",
+            "schedule_key_deletion",
+            json!({"KeyId": encryption_key(env)}),
+        );
+        self.may_not(
+            "lambda:InvokeFunction",
+            "invoke",
+            json!({"FunctionName": "pattern-analyzer-dev"}),
+        );
+        self.may_not("iam:ListRoles", "list_roles", json!({}));
+    }
+}
+
+fn topic(env: &Environment, name: &str) -> String {
+    format!("arn:aws:sns:{}:{}:{name}", crate::support::REGION, env.account)
+}
+
+fn queue(env: &Environment, name: &str) -> Value {
+    env.aws.call("sqs", "get_queue_url", json!({"QueueName": name}))["QueueUrl"].take()
+}
+
+fn encryption_key(env: &Environment) -> Value {
+    let key = json!({"KeyId": "alias/fraud-detection-dev"});
+    env.aws.call("kms", "describe_key", key)["KeyMetadata"]["Arn"].take()
+}

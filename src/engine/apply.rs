@@ -13,9 +13,13 @@ use thiserror::Error;
 use tokio::sync::watch;
 use tokio::time::Instant;
 
-/// How often to look again for something just made, which AWS may not show everywhere yet, and how long between.
+/// How often to look again for something just made or changed, which AWS may not show everywhere yet.
 const LOOKS: u32 = 12;
-const BETWEEN_LOOKS: Duration = Duration::from_millis(500);
+/// How often to look for what a lost reply may have made, before it is made again: half a minute. Nothing tells the two
+/// apart afterwards.
+const LOOKS_FOR_LOST: u32 = 60;
+/// How long between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 500 });
 
 /// Carries out a plan.
 ///
@@ -128,15 +132,31 @@ impl Apply<'_> {
     fn refresh_records(&self) -> Result<(), StoreError> {
         let mut store = self.store();
         let before = store.state.resources.clone();
+        // Of the predecessors, only those that the plan removes still exist.
+        for (address, record) in &mut store.state.resources {
+            let removed = |outputs: &Outputs| {
+                let mine = self.plan.changes.iter().filter(|c| c.retired && c.address == *address);
+                mine.filter_map(|c| c.live.as_ref())
+                    .any(|live| live.outputs == *outputs)
+            };
+            record.retiring.retain(|old| removed(&old.outputs));
+        }
         for address in &self.plan.forget {
-            store.state.resources.remove(address);
+            // What remembers a predecessor is forgotten with the last of them.
+            let record = store.state.resources.get(address);
+            if record.is_some_and(|record| record.retiring.is_empty()) {
+                store.state.resources.remove(address);
+            }
         }
         for change in self.plan.changes.iter().filter(|c| c.action == Action::Unchanged) {
             let (Some(record), Some(live)) = (store.state.resources.get_mut(&change.address), &change.live) else {
                 continue;
             };
             record.outputs.clone_from(&live.outputs);
-            record.observed = Some(live.spec.clone());
+            if let Some(kind) = self.kinds.get(&change.kind) {
+                record.applied = comparable(kind, &change.desired);
+                record.observed = Some(comparable(kind, &live.spec));
+            }
             record.depends_on = change.depends_on.iter().cloned().collect();
         }
         if store.state.resources != before {
@@ -196,10 +216,7 @@ impl Apply<'_> {
     async fn create(&self, change: &Change, kind: &dyn Kind, desired: &Value) -> Step<Outputs> {
         let env = self.env();
         self.record(change, kind, |record| {
-            let old = record
-                .as_ref()
-                .filter(|_| change.create_first)
-                .and_then(|r| change.retire(r));
+            let old = change.retire(record.as_ref()).filter(|_| change.create_first);
             let mut retiring = record.take().map(|r| r.retiring).unwrap_or_default();
             retiring.extend(old);
             *record = Some(self.fresh(change, kind, desired, Status::Creating, retiring));
@@ -225,13 +242,17 @@ impl Apply<'_> {
                 None => return Err(why.into()),
             }
         };
-        // The ids first: should the process end while AWS is asked what it made of it, they are not lost.
+        // The ids first: should the process end while AWS is asked what it made of it, they are not lost. If it turned
+        // out to be a predecessor that is wanted back, that one stays.
         self.record(change, kind, |record| {
             if let Some(record) = record {
                 record.outputs.clone_from(&outputs);
+                record
+                    .retiring
+                    .retain(|old| outputs.is_empty() || old.outputs != outputs);
             }
         })?;
-        self.settle(change, kind, desired, outputs).await
+        self.settle(change, kind, desired, None, outputs).await
     }
 
     /// A lost reply may belong to a call that is still on its way, so one look is not enough.
@@ -244,7 +265,11 @@ impl Apply<'_> {
         outputs: Option<&Outputs>,
         because: Class,
     ) -> Step<Option<Live>> {
-        let looks = if because == Class::Ambiguous { LOOKS } else { 1 };
+        let looks = if because == Class::Ambiguous {
+            LOOKS_FOR_LOST
+        } else {
+            LOOKS
+        };
         for look in 0..looks {
             if look > 0 {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
@@ -264,14 +289,22 @@ impl Apply<'_> {
         let fields = differences(&comparable(kind, desired), &shown, before.as_ref());
         if !fields.is_empty() {
             self.record(change, kind, |record| match record {
-                Some(record) => record.status = Status::Updating,
+                Some(record) => {
+                    record.status = Status::Updating;
+                    // Half one, half the other: it may stand on either.
+                    let either: BTreeSet<_> = record.depends_on.iter().chain(&change.depends_on).cloned().collect();
+                    record.depends_on = either.into_iter().collect();
+                }
                 None => *record = Some(self.fresh(change, kind, desired, Status::Updating, Vec::new())),
             })?;
-            let paths = fields.into_iter().map(|f| f.path);
+            let paths = fields.iter().map(|f| f.path.clone());
             self.update(kind, live, desired, Some(Changes::new(paths))).await?;
         }
         let nothing = change.action == Action::Update && !fields_changed(&before, live, kind, desired);
-        let outputs = self.settle(change, kind, desired, live.outputs.clone()).await?;
+        // Without a record to compare with, what differed may be no more than AWS's way of writing it.
+        let known = before.is_some_and(|record| record.status == Status::Ready);
+        let before = known.then(|| fields.iter().map(|f| (f.field(), shown.spec.get(f.field()))).collect());
+        let outputs = self.settle(change, kind, desired, before, live.outputs.clone()).await?;
         Ok((outputs, if nothing { Outcome::Nothing } else { Outcome::Done }))
     }
 
@@ -283,17 +316,36 @@ impl Apply<'_> {
         Ok(kind.update(live, desired, &changes).await?)
     }
 
-    /// Asks AWS what it has now, remembers it, and tells where it is not what was asked for.
-    async fn settle(&self, change: &Change, kind: &dyn Kind, desired: &Value, mut outputs: Outputs) -> Step<Outputs> {
+    /// Asks AWS what it has now, remembers it, and tells where it is not what was asked for. `before` is what stood
+    /// there before an update.
+    async fn settle(
+        &self,
+        change: &Change,
+        kind: &dyn Kind,
+        desired: &Value,
+        before: Option<Before<'_>>,
+        mut outputs: Outputs,
+    ) -> Step<Outputs> {
         let env = self.env();
-        let seen = self
-            .look(kind, &change.address, &env, desired, Some(&outputs), Class::Ambiguous)
-            .await?;
         let applied = comparable(kind, desired);
-        let observed = seen.map(|live| {
+        let mut observed = None;
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            let Some(live) = kind.observe(&change.address, &env, desired, Some(&outputs)).await? else {
+                continue;
+            };
             outputs.extend(live.outputs);
-            comparable(kind, &live.spec)
-        });
+            let seen = comparable(kind, &live.spec);
+            let stale = stale(&applied, &seen, before.as_ref());
+            // What AWS shows as it was before need not be an answer to the change: some services show old values for up
+            // to a minute. Not taken for the way in which AWS writes our values, or it would hide the next drift.
+            observed = Some(with_fields(seen, &stale, &applied));
+            if stale.is_empty() {
+                break;
+            }
+        }
         if let Some(observed) = &observed {
             let paths: Vec<String> = diff(&applied, observed, None).into_iter().map(|f| f.path).collect();
             if !paths.is_empty() {
@@ -320,6 +372,10 @@ impl Apply<'_> {
         };
         // A predecessor stays in its successor's record until it is gone; only a resource of its own is marked.
         let predecessor = change.retired || change.create_first;
+        if predecessor && !kind.ephemeral() && !self.is_retiring(change, live) {
+            // Meanwhile it was wanted back.
+            return Ok(Outcome::Nothing);
+        }
         if !predecessor {
             self.record(change, kind, |record| {
                 if let Some(record) = record {
@@ -329,10 +385,24 @@ impl Apply<'_> {
         }
         kind.delete(live).await?;
         self.record(change, kind, |record| match record {
-            Some(record) if predecessor => record.retiring.retain(|old| old.outputs != live.outputs),
+            Some(remembered) if predecessor => {
+                remembered.retiring.retain(|old| old.outputs != live.outputs);
+                if remembered.retiring.is_empty() && self.plan.forget.contains(&change.address) {
+                    *record = None;
+                }
+            }
+            // It is gone, but what it remembers is not.
+            Some(remembered) if !remembered.retiring.is_empty() => {}
             _ => *record = None,
         })?;
         Ok(Outcome::Done)
+    }
+
+    /// Is this remembered as a predecessor that is still to be removed?
+    fn is_retiring(&self, change: &Change, live: &Live) -> bool {
+        let store = self.store();
+        let record = store.state.resources.get(&change.address);
+        record.is_some_and(|record| record.retiring.iter().any(|old| old.outputs == live.outputs))
     }
 
     /// Changes one record and makes that durable. What is only of this machine is not recorded.
@@ -439,6 +509,29 @@ impl Apply<'_> {
             self.finish(report, change, Outcome::Skipped(why), Duration::ZERO);
         }
     }
+}
+
+/// What stood in the fields that an update is about.
+type Before<'a> = BTreeMap<&'a str, Option<&'a Value>>;
+
+/// The fields in which AWS still shows what was there before, though something else was asked for.
+fn stale(applied: &Value, seen: &Value, before: Option<&Before<'_>>) -> BTreeSet<String> {
+    let unchanged = |(field, old): &(&&str, &Option<&Value>)| {
+        let now = seen.get(**field);
+        now == **old && now != applied.get(**field)
+    };
+    let before = before.into_iter().flatten();
+    before.filter(unchanged).map(|(field, _)| (*field).to_owned()).collect()
+}
+
+/// `value` with these fields as they are in `from`.
+fn with_fields(mut value: Value, fields: &BTreeSet<String>, from: &Value) -> Value {
+    if let Value::Object(map) = &mut value {
+        for field in fields {
+            map.insert(field.clone(), from.get(field).cloned().unwrap_or_default());
+        }
+    }
+    value
 }
 
 fn fields_changed(before: &Option<Record>, live: &Live, kind: &dyn Kind, desired: &Value) -> bool {

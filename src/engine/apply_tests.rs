@@ -111,10 +111,14 @@ impl Bench {
     }
 
     async fn apply_with(&self, plan: &Plan, sink: Sink<'_>, stop: watch::Receiver<bool>) -> Report {
+        // What goes before its successor comes goes while others stand on it; and where one does, what is deleted in the
+        // same run may have to go before its users can be told: no order could please all.
+        let goes_first = |c: &&Change| c.action == Action::Replace && !c.create_first;
+        let contradictory = plan.changes.iter().any(|c| goes_first(&c));
         let first = plan
             .changes
             .iter()
-            .filter(|c| c.action == Action::Replace && !c.create_first);
+            .filter(|c| goes_first(c) || (contradictory && c.action == Action::Delete));
         self.cloud.let_dangle(first.map(|c| c.address.clone()).collect());
         let store = Mutex::new(self.open());
         let apply = Apply {
@@ -653,7 +657,9 @@ fn wish() -> impl Strategy<Value = Wish> {
 
 fn pieces() -> impl Strategy<Value = Vec<Piece>> {
     let piece = (0..KINDS.len(), wish(), wish(), any::<bool>()).prop_map(|(kind, first, second, same)| {
-        let second = if same { first.clone() } else { second };
+        let mut second = if same { first.clone() } else { second };
+        // Who stands on whom never turns round between two versions: then no order could please both.
+        second.rank = first.rank;
         Piece {
             kind,
             wishes: [first, second],
@@ -777,6 +783,8 @@ fn assert_exact(plan: &Plan, report: &Report, fired: &[(Address, Operation, Faul
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 96,
+        // The same cases in every run: a law that fails here fails for everybody.
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
     }

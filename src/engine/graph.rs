@@ -1,4 +1,4 @@
-use crate::resource::{Address, Handle, Kinds, Reconciler, references};
+use crate::resource::{Address, Handle, Kinds, Outputs, Reconciler, references};
 use petgraph::algo::{kosaraju_scc, toposort};
 use petgraph::graph::{DiGraph, NodeIndex};
 use serde_json::Value;
@@ -195,7 +195,11 @@ impl Graph {
                     offers: kind.outputs().join(", "),
                 });
             }
-            if !reference.orders && !kind.predict(&target.spec).contains_key(&reference.output) {
+            let known = |outputs: &Outputs| {
+                let value = outputs.get(&reference.output).cloned();
+                value.is_some_and(|value| references(&Value::String(value)).is_empty())
+            };
+            if !reference.orders && !known(&kind.predict(&target.spec)) {
                 return Err(GraphError::NotPredictable {
                     from: node.address.clone(),
                     to: reference.address,

@@ -90,6 +90,19 @@ pub enum PlanError {
     /// A spec that its own kind does not understand.
     #[error("{0}: {1}")]
     Spec(Address, Box<Failure>),
+    /// The stack has another kind of resource at an address than the state remembers.
+    #[error(
+        "{address} is a {wanted} in the stack, but the state remembers a {remembered} there; remove it with the fraudctl \
+         that made it, or use another address"
+    )]
+    KindChanged {
+        /// The address.
+        address: Address,
+        /// The kind in the state.
+        remembered: String,
+        /// The kind in the stack.
+        wanted: &'static str,
+    },
     /// Remembered resources of a kind that this program does not have.
     #[error("the state remembers {0} of the kind {1}, which this fraudctl does not know; use the newer fraudctl")]
     UnknownKind(Address, String),
@@ -117,26 +130,40 @@ impl Plan {
         let mut known = predictions(graph, kinds);
         // How those that are replaced are replaced: what they contain follows.
         let mut replaced: BTreeMap<Address, bool> = BTreeMap::new();
+        let mut created: BTreeSet<Address> = BTreeSet::new();
         for node in graph.order(kinds)? {
             let kind = kind_of(kinds, &node.address, node.kind)?;
-            let change = change(node, kind, state, live, &known, &replaced)?;
-            if let (Some(live), None) = (&change.live, state.resources.get(&node.address))
+            same_kind(node, state)?;
+            let change = change(node, kind, state, live, &known, &replaced, &created)?;
+            if let Some(live) = change
+                .live
+                .as_ref()
+                .filter(|_| unproven(state.resources.get(&node.address)))
                 && let Some(why) = not_ours(&node.address, kind, live, &state.place.env)
             {
                 plan.foreign.push((node.address.clone(), why));
             }
+            if let (Action::Replace, Some(live)) = (change.action, &change.live)
+                && bare(kind, live)
+            {
+                let why = format!("it would be replaced, but no tag says that it is ours; {TAGS_GONE}");
+                plan.foreign.push((node.address.clone(), why));
+            }
             known.insert(node.address.clone(), future_outputs(kind, &change));
-            if change.action == Action::Replace {
-                replaced.insert(node.address.clone(), change.create_first);
+            match change.action {
+                Action::Replace => drop(replaced.insert(node.address.clone(), change.create_first)),
+                Action::Create => drop(created.insert(node.address.clone())),
+                _ => {}
             }
             plan.changes.push(change);
         }
         if !plan.foreign.is_empty() {
             return Err(PlanError::Foreign(plan.foreign));
         }
+        follow_containers(&mut plan.changes, kinds);
         for (address, record) in &state.resources {
             if graph.get(address).is_none() {
-                plan.remove_record(address, record, live, kinds)?;
+                plan.remove_record(address, record, live, kinds, &state.place.env)?;
             }
             plan.remove_retired(address, record, live);
         }
@@ -162,7 +189,8 @@ impl Plan {
             let container = node.parents(kind.parents()).into_iter().find(|p| kept.contains(p));
             let why = container
                 .map(|parent| format!("it belongs to {parent}, which is not ours"))
-                .or_else(|| not_ours(&node.address, kind, found, &state.place.env));
+                .or_else(|| not_ours(&node.address, kind, found, &state.place.env))
+                .or_else(|| serves_others(node, kind, found, graph, live, kinds, &state.place.env));
             if let Some(why) = why {
                 kept.insert(node.address.clone());
                 plan.foreign.push((node.address.clone(), why));
@@ -175,7 +203,7 @@ impl Plan {
             });
         }
         for (address, record) in &state.resources {
-            plan.remove_record(address, record, live, kinds)?;
+            plan.remove_record(address, record, live, kinds, &state.place.env)?;
             plan.remove_retired(address, record, live);
         }
         Ok(plan)
@@ -209,9 +237,24 @@ impl Plan {
         record: &Record,
         live: &Survey,
         kinds: &dyn Kinds,
+        env: &str,
     ) -> Result<(), PlanError> {
-        kind_of(kinds, address, &record.kind)?;
-        match live.live.get(address) {
+        let kind = kind_of(kinds, address, &record.kind)?;
+        let found = live.live.get(address);
+        if found.is_some_and(|live| !unproven(Some(record)) && bare(kind, live)) {
+            self.foreign
+                .push((address.clone(), format!("no tag says that it is ours; {TAGS_GONE}")));
+            return Ok(());
+        }
+        let foreign = found
+            .filter(|_| unproven(Some(record)))
+            .and_then(|live| not_ours(address, kind, live, env));
+        if let Some(why) = foreign {
+            self.foreign.push((address.clone(), why));
+            self.forget.push(address.clone());
+            return Ok(());
+        }
+        match found {
             None => self.forget.push(address.clone()),
             Some(found) => self.changes.push(Change {
                 live: Some(found.clone()),
@@ -223,12 +266,12 @@ impl Plan {
     }
 
     fn remove_retired(&mut self, address: &Address, record: &Record, live: &Survey) {
-        for index in 0..record.retiring.len() {
+        for (index, old) in record.retiring.iter().enumerate() {
             if let Some(found) = live.retiring.get(&(address.clone(), index)) {
                 self.changes.push(Change {
                     live: Some(found.clone()),
                     retired: true,
-                    depended_on: record.depends_on.iter().cloned().collect(),
+                    depended_on: old.depends_on.iter().cloned().collect(),
                     ..Change::delete(address.clone(), &record.kind)
                 });
             }
@@ -254,11 +297,12 @@ impl Change {
     }
 
     /// What is to be remembered of the one that a replacement leaves behind.
-    pub fn retire(&self, record: &Record) -> Option<Retired> {
+    pub fn retire(&self, record: Option<&Record>) -> Option<Retired> {
         let live = self.live.as_ref()?;
         Some(Retired {
             outputs: live.outputs.clone(),
-            applied: record.applied.clone(),
+            applied: record.map_or_else(|| live.spec.clone(), |record| record.applied.clone()),
+            depends_on: self.depended_on.iter().cloned().collect(),
         })
     }
 }
@@ -297,13 +341,22 @@ fn change(
     survey: &Survey,
     known: &BTreeMap<Address, Outputs>,
     replaced: &BTreeMap<Address, bool>,
+    created: &BTreeSet<Address>,
 ) -> Result<Change, PlanError> {
     let resolved = resolve(&node.spec, &|r| known.get(&r.address)?.get(&r.output).cloned());
     let desired = kind
         .normalize(&resolved)
         .map_err(|why| PlanError::Spec(node.address.clone(), Box::new(why)))?;
     let record = state.resources.get(&node.address);
-    let live = survey.live.get(&node.address);
+    // Inside something that does not exist nothing does, even where AWS still shows it: a subscription outlives its topic
+    // for a while, and serves nobody. Not so what was inside something else, and only moves.
+    let orphaned = |live: &&Live| {
+        kind.parents().iter().any(|field| {
+            let absent = node.parents(&[field]).iter().any(|parent| created.contains(parent));
+            absent && desired.get(field) == live.spec.get(field)
+        })
+    };
+    let live = survey.live.get(&node.address).filter(|live| !orphaned(live));
     let mut change = Change {
         address: node.address.clone(),
         kind: node.kind.to_owned(),
@@ -348,6 +401,87 @@ fn change(
         Action::Update
     };
     Ok(change)
+}
+
+/// Why something without our tags, which is ours only by the look of it, is better left alone: whoever needs it is
+/// somebody else's.
+fn serves_others(
+    node: &Node,
+    kind: &dyn Kind,
+    found: &Live,
+    graph: &Graph,
+    survey: &Survey,
+    kinds: &dyn Kinds,
+    env: &str,
+) -> Option<String> {
+    if !kind.tagged() || found.owner != Owner::Ours || !found.tags().is_empty() {
+        return None;
+    }
+    let foreign = |user: &&Node| {
+        let standing = survey.live.get(&user.address).zip(kinds.get(user.kind));
+        standing.is_some_and(|(live, kind)| not_ours(&user.address, kind, live, env).is_some())
+    };
+    let user = graph
+        .nodes()
+        .filter(|user| user.waits_for().contains(&node.address))
+        .find(foreign)?;
+    Some(format!("it serves {}, which is not ours", user.address))
+}
+
+/// What to do about a remembered resource whose tags are gone.
+const TAGS_GONE: &str = "either it was made by somebody else after ours was removed, or its tags were taken away: if it is \
+                         ours, put the tag fraudctl:env back";
+
+/// Has something that is told by its tags neither of ours? Then the one that is remembered may be gone, and another have
+/// its name; nothing that cannot be undone is done to it.
+fn bare(kind: &dyn Kind, live: &Live) -> bool {
+    let tags = live.tags();
+    kind.tagged() && live.owner == Owner::Usual && !tags.contains_key(TAG_ENV) && !tags.contains_key(TAG_ADDRESS)
+}
+
+fn same_kind(node: &Node, state: &State) -> Result<(), PlanError> {
+    match state.resources.get(&node.address) {
+        Some(record) if record.kind != node.kind => Err(PlanError::KindChanged {
+            address: node.address.clone(),
+            remembered: record.kind.clone(),
+            wanted: node.kind,
+        }),
+        _ => Ok(()),
+    }
+}
+
+/// Inside something that goes before its successor comes nothing can stay longer, wherever it is to be afterwards.
+fn follow_containers(changes: &mut [Change], kinds: &dyn Kinds) {
+    loop {
+        let go_first: BTreeMap<Address, Outputs> = changes
+            .iter()
+            .filter(|change| change.action == Action::Replace && !change.create_first)
+            .filter_map(|change| Some((change.address.clone(), change.live.as_ref()?.outputs.clone())))
+            .collect();
+        let mut moved = false;
+        for change in changes.iter_mut().filter(|change| change.create_first) {
+            let (Some(kind), Some(live)) = (kinds.get(&change.kind), &change.live) else {
+                continue;
+            };
+            let fields = kind.parents().iter();
+            let containers: Vec<&str> = fields.filter_map(|field| live.spec.get(*field)?.as_str()).collect();
+            let inside = |outputs: &Outputs| outputs.values().any(|output| containers.contains(&output.as_str()));
+            let mut stood_on = change.depended_on.iter().filter_map(|address| go_first.get(address));
+            if stood_on.any(inside) {
+                change.create_first = false;
+                moved = true;
+            }
+        }
+        if !moved {
+            return;
+        }
+    }
+}
+
+/// Is there nothing that says that what stands there is ours? A creation that was begun may have been refused because
+/// somebody else's stood there; after a removal that was begun somebody else may have taken the name.
+fn unproven(record: Option<&Record>) -> bool {
+    record.is_none_or(|record| matches!(record.status, Status::Creating | Status::Deleting))
 }
 
 /// The outputs that follow from names alone, before anything is looked at.

@@ -714,6 +714,8 @@ fn goes_first(change: &Change) -> bool {
 fn config() -> ProptestConfig {
     ProptestConfig {
         cases: 128,
+        // The same cases in every run: a law that fails here fails for everybody.
+        rng_seed: proptest::test_runner::RngSeed::Fixed(1),
         failure_persistence: None,
         ..ProptestConfig::default()
     }

@@ -62,34 +62,75 @@ impl Schedule {
                     before.insert(Op::Remove(index));
                 }
             }
-            if !needs.contains_key(&Op::Remove(index)) {
-                continue;
-            }
-            let late = change.action == Action::Delete || change.create_first;
-            let mut before = BTreeSet::new();
-            if change.create_first {
+            if let Some(before) = needs.get_mut(&Op::Remove(index)).filter(|_| change.create_first) {
                 before.insert(Op::Make(index));
             }
-            if let (true, Some(successor)) = (change.retired, make.get(&change.address)) {
-                before.insert(Op::Make(*successor));
-            }
-            for (other, user) in plan.changes.iter().enumerate().filter(|(other, _)| *other != index) {
-                // Whoever no longer needs it must have been told so first.
-                if late && needs.contains_key(&Op::Make(other)) && uses(user, change) {
-                    before.insert(Op::Make(other));
-                }
-                let goes = needs.contains_key(&Op::Remove(other)) && user.depended_on.contains(&change.address);
-                if goes && (late || !user.create_first) && user.address != change.address {
-                    before.insert(Op::Remove(other));
-                }
-            }
-            if let Some(needed) = needs.get_mut(&Op::Remove(index)) {
-                needed.extend(before);
+        }
+        // Something that goes before its successor comes can make the rest contradict itself: the earlier wish wins.
+        for (op, earlier) in wishes(plan, &needs, &make) {
+            if !leads_to(&needs, earlier, op)
+                && let Some(before) = needs.get_mut(&op)
+            {
+                before.insert(earlier);
             }
         }
         let depth = depths(&needs);
         Self { needs, depth }
     }
+}
+
+/// What should be done before each removal: pairs of an op and an earlier one, the weightiest first.
+fn wishes(plan: &Plan, needs: &BTreeMap<Op, BTreeSet<Op>>, make: &BTreeMap<&Address, usize>) -> Vec<(Op, Op)> {
+    let mut wishes = Vec::new();
+    let changes = || plan.changes.iter().enumerate();
+    let removed = || changes().filter(move |(index, _)| needs.contains_key(&Op::Remove(*index)));
+    let late = |change: &Change| change.action == Action::Delete || change.create_first;
+    // Who stands on something goes before it, and a predecessor before the record that remembers it. Whoever stands on an
+    // address may stand on the successor there, so what is said of predecessors weighs less.
+    let (current, retired): (Vec<_>, Vec<_>) = removed().partition(|(_, change)| !change.retired);
+    for (index, change) in current.into_iter().chain(retired) {
+        for (other, user) in removed().filter(|(_, user)| !user.create_first) {
+            let same = user.address == change.address;
+            let stands_on = !same && user.depended_on.contains(&change.address);
+            let remembered = same && user.retired && !change.retired && change.action == Action::Delete;
+            if stands_on || remembered {
+                wishes.push((Op::Remove(index), Op::Remove(other)));
+            }
+        }
+    }
+    // Whoever no longer needs it must have been told so first.
+    for (index, change) in removed().filter(|(_, change)| late(change)) {
+        let successor = make.get(&change.address).filter(|_| change.retired);
+        wishes.extend(successor.map(|successor| (Op::Remove(index), Op::Make(*successor))));
+        for (other, user) in changes().filter(|(other, _)| *other != index) {
+            if needs.contains_key(&Op::Make(other)) && uses(user, change) {
+                wishes.push((Op::Remove(index), Op::Make(other)));
+            }
+        }
+    }
+    for (index, change) in removed() {
+        for (other, user) in removed().filter(|(_, user)| user.create_first) {
+            if user.address != change.address && user.depended_on.contains(&change.address) {
+                wishes.push((Op::Remove(index), Op::Remove(other)));
+            }
+        }
+    }
+    wishes
+}
+
+/// Must `to` be done before `from`, directly or not?
+fn leads_to(needs: &BTreeMap<Op, BTreeSet<Op>>, from: Op, to: Op) -> bool {
+    let mut open = vec![from];
+    let mut seen = BTreeSet::new();
+    while let Some(op) = open.pop() {
+        if op == to {
+            return true;
+        }
+        if seen.insert(op) {
+            open.extend(needs.get(&op).into_iter().flatten().copied());
+        }
+    }
+    false
 }
 
 fn uses(user: &Change, used: &Change) -> bool {

@@ -32,7 +32,11 @@ pub async fn survey(graph: &Graph, state: &State, kinds: &dyn Kinds, env: &str) 
     let mut waiting: BTreeSet<&Address> = BTreeSet::new();
 
     for (address, record) in &state.resources {
-        let Some(kind) = kinds.get(&record.kind) else { continue };
+        let Some(kind) = kinds.get(&record.kind) else {
+            // The plan refuses it; whoever refers to it must not wait for it.
+            known.settle(address, None);
+            continue;
+        };
         running.push(ask(
             Asked::Current(address.clone()),
             kind,
@@ -58,9 +62,14 @@ pub async fn survey(graph: &Graph, state: &State, kinds: &dyn Kinds, env: &str) 
             .filter_map(|a| graph.get(a))
             .filter(|n| known.can_ask(n, kinds))
             .collect();
+        // Those that wait for each other would wait for ever; the plan names them.
+        let stuck = ready.is_empty();
         for node in ready {
             waiting.remove(&node.address);
-            let Some(kind) = kinds.get(node.kind) else { continue };
+            let Some(kind) = kinds.get(node.kind) else {
+                known.settle(&node.address, None);
+                continue;
+            };
             let spec = known.resolve(&node.spec);
             if identified(kind, &spec) {
                 running.push(ask(Asked::Current(node.address.clone()), kind, env, spec, None));
@@ -84,7 +93,10 @@ pub async fn survey(graph: &Graph, state: &State, kinds: &dyn Kinds, env: &str) 
                 }
                 (Asked::Retired(..), None) => {}
             }
-        } else if waiting.is_empty() {
+        } else if waiting.is_empty() || stuck {
+            // What stands at the address is not its own predecessor.
+            let Survey { live, retiring } = &mut survey;
+            retiring.retain(|(address, _), old| live.get(address) != Some(&*old));
             return Ok(survey);
         }
     }

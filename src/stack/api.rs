@@ -33,7 +33,7 @@ pub fn declare(stack: &Stack, graph: &mut Graph, functions: &Functions) -> Api {
             tags: stack.tags(REST_API),
         },
     );
-    let method = transactions_method(stack, graph, &api, functions);
+    let [validator, model, resource, method, integration] = transactions_method(stack, graph, &api, functions);
     let permission = add::<permission::Permission>(
         graph,
         "api.permission",
@@ -50,11 +50,12 @@ pub fn declare(stack: &Stack, graph: &mut Graph, functions: &Functions) -> Api {
         "api.deployment",
         deployment::Spec {
             rest_api_id: api.id().into(),
-            fingerprint: fingerprint(graph),
+            // With the ids of what it is a snapshot of: what was made anew wants a new snapshot.
+            fingerprint: format!("{} {} {}", fingerprint(graph), resource.id(), validator.id()),
         },
     );
     // A deployment is a snapshot: it must see everything below the API.
-    graph.after(&deployment, &method.iter().collect::<Vec<_>>());
+    graph.after(&deployment, &[&model, &method, &integration]);
     let stage = add::<stage::Stage>(
         graph,
         "api.stage",

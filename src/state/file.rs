@@ -9,7 +9,9 @@ use thiserror::Error;
 #[derive(Debug, Error)]
 pub enum StoreError {
     /// The file or its folder cannot be used.
-    #[error("cannot {doing} the state file {path}: {why}")]
+    #[error(
+        "cannot {doing} the state file {path}: {why}; free it, or choose another folder with --state or FRAUDCTL_STATE"
+    )]
     Io {
         /// `read` or `write`.
         doing: &'static str,

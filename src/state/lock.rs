@@ -32,7 +32,7 @@ pub enum LockError {
         holder: Option<Holder>,
     },
     /// The file cannot be used.
-    #[error("cannot lock {path}: {why}")]
+    #[error("cannot lock {path}: {why}; free it, or choose another folder with --state or FRAUDCTL_STATE")]
     Io {
         /// The lock file.
         path: PathBuf,

@@ -62,6 +62,9 @@ pub struct Retired {
     pub outputs: Outputs,
     /// What it was.
     pub applied: Value,
+    /// Whom it waited for.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub depends_on: Vec<Address>,
 }
 
 /// How far a resource has come. Written before the call that makes it true, so a death in between is seen.

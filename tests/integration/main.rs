@@ -5,10 +5,17 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adoption;
 mod client;
+mod deleted;
 mod deploy;
+mod drift;
 mod flow;
+mod intent;
+mod local;
+mod manners;
 mod moto;
 mod permissions;
+mod refusals;
 mod smoke;
 mod table1;

@@ -15,7 +15,11 @@
 
 mod aws;
 mod emulator;
+pub mod engine;
 mod fraudctl;
+mod proxy;
+pub mod read;
+mod running;
 mod venv;
 
 use std::process;
@@ -26,6 +30,8 @@ use std::time::{Duration, Instant};
 pub use aws::{ApiError, Aws, Credentials, REGION};
 pub use emulator::{Emulator, MiniStack};
 pub use fraudctl::{Environment, Run};
+pub use proxy::{Call, Held, Proxy};
+pub use running::Running;
 
 /// A fresh account number. No other call gets the same, nor any test process that runs at the same time.
 pub fn account() -> String {

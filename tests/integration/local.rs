@@ -194,17 +194,17 @@ fn a_local_aws_is_started_reused_stopped_and_reset_and_up_copes_with_all_of_it()
 fn up_local_for_people_proves_itself_with_a_transaction_and_a_line_to_paste() {
     let place = LocalPlace::new();
     // Neither a terminal nor --yes: a local AWS is nobody's but the user's.
-    let run = place.run(&["up", "--local"]).exits(0);
-    let answer = run
+    let up = place.run(&["up", "--local"]).exits(0);
+    let answer = up
         .stdout
         .lines()
         .find_map(|line| line.strip_prefix("A transaction of 42.50 went through: 200 "))
-        .unwrap_or_else(|| panic!("no answer: {run:#?}"));
+        .unwrap_or_else(|| panic!("no answer: {up:#?}"));
     let answer: Value = serde_json::from_str(answer).expect("the API's answer");
     assert_eq!(answer["message"], "Transaction processed successfully");
     assert_eq!(answer["fraud_score"].to_string(), "0.1");
 
-    let (_, line) = run.stdout.split_once("Try it:\n").expect("a line to paste");
+    let (_, line) = up.stdout.split_once("Try it:\n").expect("a line to paste");
     assert!(
         line.trim_start().starts_with("curl -X POST http://127.0.0.1:"),
         "{line}"
@@ -227,12 +227,12 @@ fn up_local_for_people_proves_itself_with_a_transaction_and_a_line_to_paste() {
     }
 
     // A second time the plan is empty, and the proof is made again.
-    let run = place.run(&["up", "--local"]).exits(0);
+    let up = place.run(&["up", "--local"]).exits(0);
     assert!(
-        run.stdout.contains("No changes: 54 resources are as they should be."),
-        "{run:#?}"
+        up.stdout.contains("No changes: 54 resources are as they should be."),
+        "{up:#?}"
     );
-    assert!(run.stdout.contains("went through: 200 "), "{run:#?}");
+    assert!(up.stdout.contains("went through: 200 "), "{up:#?}");
 }
 
 #[test]

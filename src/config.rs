@@ -50,7 +50,7 @@ pub enum ConfigError {
     /// A name that AWS would refuse in one of the resources.
     #[error(
         "the environment name {0:?} cannot be used: it becomes part of resource names, so it must be 1 to 32 letters, \
-         digits, `-` or `_`, and begin with a letter or digit"
+         digits, `-` or `_`, in lower case, and begin with a letter or digit"
     )]
     Env(String),
     /// The file cannot be read.
@@ -166,8 +166,10 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
 }
 
 fn check_env(env: &str) -> Result<(), ConfigError> {
-    let allowed = |c: char| c.is_ascii_alphanumeric() || c == '-' || c == '_';
-    let first = env.chars().next().is_some_and(|c| c.is_ascii_alphanumeric());
+    // Lower case: IAM's names are unique without regard to case, so `Dev` would meet the roles of `dev`.
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
+    let allowed = |c: char| plain(c) || c == '-' || c == '_';
+    let first = env.chars().next().is_some_and(plain);
     // 32: the longest name is `transaction-processor-role-{env}`, and IAM takes 64 characters.
     if first && env.len() <= 32 && env.chars().all(allowed) {
         Ok(())
@@ -355,10 +357,10 @@ mod tests {
 
     #[test]
     fn environment_names_that_aws_would_refuse_are_refused() {
-        for bad in ["", "a b", "a/b", "../x", "ä", "-a", "a.b", &"x".repeat(33)] {
+        for bad in ["", "a b", "a/b", "../x", "ä", "-a", "a.b", "Dev", "pR", &"x".repeat(33)] {
             assert!(matches!(read("", bad), Err(ConfigError::Env(_))), "{bad:?}");
         }
-        for good in ["dev", "pr-12", "A_1", &"x".repeat(32)] {
+        for good in ["dev", "pr-12", "a_1", &"x".repeat(32)] {
             assert!(read("", good).is_ok(), "{good:?}");
         }
     }

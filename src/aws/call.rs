@@ -30,7 +30,7 @@ impl Counts {
         self.changes.load(Relaxed)
     }
 
-    fn note(&self, operation: &str) {
+    pub(super) fn note(&self, operation: &str) {
         let verb = operation.split_once(':').map_or(operation, |(_, verb)| verb);
         let reads = ["Get", "List", "Describe"].iter().any(|read| verb.starts_with(read));
         if reads { &self.reads } else { &self.changes }.fetch_add(1, Relaxed);
@@ -95,7 +95,8 @@ fn jitter(limit: u64) -> u64 {
     RandomState::new().hash_one(limit) % limit.max(1)
 }
 
-fn judge<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> (Verdict, Failure)
+/// What an error means, and how it is told.
+pub(super) fn judge<E>(operation: &str, error: &SdkError<E, HttpResponse>) -> (Verdict, Failure)
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -178,6 +179,15 @@ pub fn chain(error: &dyn std::error::Error) -> String {
         source = cause.source();
     }
     text
+}
+
+/// What an error comes down to.
+pub(super) fn innermost(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(cause) = error.source() {
+        error = cause;
+    }
+    error.to_string()
 }
 
 #[cfg(test)]

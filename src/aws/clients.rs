@@ -1,9 +1,15 @@
 //! The clients of every service, made once, and what is known of the caller.
 
-use super::call::{Counts, chain};
+use super::call::{Counts, chain, innermost, judge};
 use super::limits::Pacer;
+use super::retry::Verdict;
 use crate::resource::Failure;
+use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::meta::region::RegionProviderChain;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
@@ -12,6 +18,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::OnceCell;
+
+/// The first call: who are we?
+const FIRST_CALL: &str = "sts:GetCallerIdentity";
+/// How long the first call may take. It usually takes well under a second, even from the other side of the world.
+const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
 /// Where to connect to. What is `None` comes from the SDK's own chain: environment, profile, instance.
 #[derive(Clone, Debug, Default)]
@@ -41,13 +52,26 @@ pub enum ConnectError {
     /// The SDK's chain found no credentials.
     #[error("no AWS credentials: {0}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use --local")]
     Credentials(String),
-    /// The first call failed.
-    #[error("cannot reach AWS{at}: {why}")]
+    /// The first call had no answer that AWS would give.
+    #[error("cannot reach AWS{at}: {why}; check the endpoint (AWS_ENDPOINT_URL) and the network")]
     Unreachable {
-        /// The endpoint, where one is set.
+        /// The endpoint, where one is set: ` at http://...`.
         at: String,
         /// What happened.
-        why: Failure,
+        why: String,
+    },
+    /// AWS does not take the credentials.
+    #[error(
+        "AWS refused the credentials{at}: {code}: {message}; check AWS_PROFILE, or AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY"
+    )]
+    Refused {
+        /// The endpoint, where one is set: ` at http://...`.
+        at: String,
+        /// AWS's error code.
+        code: String,
+        /// AWS's own message.
+        message: String,
     },
     /// AWS did not say who we are.
     #[error("sts:GetCallerIdentity answered without an account")]
@@ -123,16 +147,23 @@ impl Aws {
             sqs: aws_sdk_sqs::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
         };
-        let sts = aws_sdk_sts::Client::new(&config);
-        let caller = aws
-            .call("sts:GetCallerIdentity", || sts.get_caller_identity().send())
-            .await
-            .map_err(|why| ConnectError::Unreachable {
-                at: aws.endpoint.as_ref().map(|e| format!(" at {e}")).unwrap_or_default(),
-                why,
-            })?;
-        aws.account = caller.account.ok_or(ConnectError::NoAccount)?;
+        aws.account = aws.caller(&aws_sdk_sts::Client::new(&config)).await?;
         Ok(Arc::new(aws))
+    }
+
+    /// The account of whoever calls. Asked once and not for long: nothing has begun yet, and an endpoint that does not
+    /// answer now is more often a wrong one than a slow one.
+    async fn caller(&self, sts: &aws_sdk_sts::Client) -> Result<String, ConnectError> {
+        let at = self.endpoint.as_ref().map(|e| format!(" at {e}")).unwrap_or_default();
+        self.counts.note(FIRST_CALL);
+        match tokio::time::timeout(ANSWER_WITHIN, sts.get_caller_identity().send()).await {
+            Ok(Ok(caller)) => caller.account.ok_or(ConnectError::NoAccount),
+            Ok(Err(error)) => Err(no_caller(at, &error)),
+            Err(_) => Err(ConnectError::Unreachable {
+                at,
+                why: format!("no answer within {} s", ANSWER_WITHIN.as_secs()),
+            }),
+        }
     }
 
     /// The ARN of something in this account and region.
@@ -161,7 +192,7 @@ impl Aws {
         T: Send + Sync + 'static,
         F: Future<Output = Result<T, Failure>>,
     {
-        if self.memo.over.load(SeqCst) {
+        if self.is_changing() {
             return read().await.map(Arc::new);
         }
         let cell = {
@@ -180,6 +211,11 @@ impl Aws {
     /// From now on [`Aws::shared`] reads anew each time.
     pub fn begin_changes(&self) {
         self.memo.over.store(true, SeqCst);
+    }
+
+    /// Have changes begun? Then a list of everything is of no use to others, and one thing is better read by itself.
+    pub fn is_changing(&self) -> bool {
+        self.memo.over.load(SeqCst)
     }
 
     /// Only one change at a time for this key: a REST API, or a function's policy, loses or refuses parallel changes.
@@ -217,14 +253,45 @@ async fn load(connection: &Connection) -> SdkConfig {
     if let Some(region) = &connection.region {
         loader = loader.region(Region::new(region.clone()));
     } else {
-        let chain = aws_config::meta::region::RegionProviderChain::default_provider();
-        loader = loader.region(chain.or_else("us-east-1"));
+        loader = loader.region(region_chain(connection.profile.as_deref()));
     }
     if let Some(local) = &connection.local {
         let keys = aws_sdk_sts::config::Credentials::new(&local.account, "local", None, None, "fraudctl --local");
         loader = loader.endpoint_url(&local.endpoint).credentials_provider(keys);
     }
     loader.load().await
+}
+
+/// Where the region comes from when nobody names it: the environment, the profile, the instance, else `us-east-1`. The
+/// SDK's own default chain knows nothing of a profile that is named on the command line.
+fn region_chain(profile: Option<&str>) -> RegionProviderChain {
+    let chain = DefaultRegionChain::builder();
+    let chain = match profile {
+        Some(profile) => chain.profile_name(profile),
+        None => chain,
+    };
+    RegionProviderChain::first_try(chain.build()).or_else("us-east-1")
+}
+
+/// What it means when AWS does not say who we are.
+fn no_caller<E>(at: String, error: &SdkError<E, HttpResponse>) -> ConnectError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let (verdict, failure) = judge(FIRST_CALL, error);
+    let why = match error {
+        SdkError::ServiceError(context) if context.err().code().is_some() && matches!(verdict, Verdict::Final(_)) => {
+            return ConnectError::Refused {
+                at,
+                code: failure.code,
+                message: failure.message,
+            };
+        }
+        SdkError::ServiceError(_) => format!("{}: {}", failure.code, failure.message),
+        // What is around the innermost cause is a dump of the request at worst.
+        other => innermost(other),
+    };
+    ConnectError::Unreachable { at, why }
 }
 
 async fn credentials(config: &SdkConfig) -> Result<(), ConnectError> {
@@ -235,5 +302,56 @@ async fn credentials(config: &SdkConfig) -> Result<(), ConnectError> {
     match provider.provide_credentials().await {
         Ok(_) => Ok(()),
         Err(why) => Err(ConnectError::Credentials(chain(&why))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    #[derive(Debug, Error)]
+    #[error("failed to apply the endpoint to Request {{ body: ... }}")]
+    struct Outer(#[source] std::io::Error);
+
+    fn answer(status: u16, error: ErrorMetadata) -> String {
+        let raw = HttpResponse::new(StatusCode::try_from(status).unwrap(), SdkBody::from("<html>no</html>"));
+        let error = SdkError::service_error(GetCallerIdentityError::generic(error), raw);
+        no_caller(" at http://h".to_owned(), &error).to_string()
+    }
+
+    #[test]
+    fn refused_credentials_are_told_from_an_endpoint_that_is_none() {
+        let unknown = ErrorMetadata::builder().code("InvalidClientTokenId").message("unknown");
+        let refused = answer(403, unknown.build());
+        let wanted = "AWS refused the credentials at http://h: InvalidClientTokenId: unknown; check AWS_PROFILE";
+        assert!(refused.starts_with(wanted), "{refused}");
+
+        let ill = ErrorMetadata::builder().code("ServiceUnavailable").message("later");
+        for said in [answer(503, ill.build()), answer(404, ErrorMetadata::builder().build())] {
+            assert!(said.starts_with("cannot reach AWS at http://h: "), "{said}");
+            assert!(said.contains("check the endpoint"), "{said}");
+        }
+    }
+
+    #[test]
+    fn of_a_request_that_cannot_be_made_only_the_cause_is_told() {
+        let cause = Outer(std::io::Error::other("endpoint must contain scheme"));
+        let error: SdkError<GetCallerIdentityError, HttpResponse> = SdkError::construction_failure(cause);
+        let said = no_caller(" at h:1".to_owned(), &error).to_string();
+        assert!(
+            said.starts_with("cannot reach AWS at h:1: endpoint must contain scheme; check the endpoint"),
+            "{said}"
+        );
+    }
+
+    #[tokio::test]
+    async fn a_named_profile_is_asked_for_its_region() {
+        let chain = |profile| format!("{:?}", region_chain(profile));
+        assert!(chain(Some("mine")).contains("\"mine\""));
+        assert!(!chain(None).contains("\"mine\""));
     }
 }

@@ -7,6 +7,7 @@ mod limits;
 mod policy;
 mod registry;
 mod retry;
+mod wait;
 
 pub mod apigateway;
 pub mod cloudwatch;

@@ -61,7 +61,6 @@ const TABLE: &[Row] = &[
     Row("lambda", "ResourceConflictException", "currently in the following state", Busy),
     Row("lambda", "ResourceConflictException", "already exist", Final(Class::Exists)),
     Row("lambda", "ResourceConflictException", "concurrent requests", Busy),
-    Row("lambda", "TooManyRequestsException", "", Throttled),
     Row("kms", "MalformedPolicyDocumentException", "invalid principal", Propagating),
     Row("kms", "AlreadyExistsException", "", Final(Class::Exists)),
     Row("iam", "MalformedPolicyDocument", "Invalid principal", Propagating),
@@ -105,9 +104,9 @@ const TABLE: &[Row] = &[
     Row("apigateway", "ConflictException", "Unable to complete operation", Busy),
     Row("apigateway", "ConflictException", "already exist", Final(Class::Exists)),
     Row("apigateway", "ConflictException", "already has this name", Final(Class::Exists)),
+    Row("apigateway", "LimitExceededException", "rate", Throttled),
     // A quota, though its status may be that of throttling: waiting does not help.
     Row("apigateway", "LimitExceededException", "", Final(Class::Permanent)),
-    Row("apigateway", "TooManyRequestsException", "", Throttled),
     Row("apigateway", "NotFoundException", "", Final(Class::NotFound)),
     Row("cloudwatch", "ResourceNotFound", "", Final(Class::NotFound)),
     Row("cloudwatch", "ConcurrentModificationException", "", Busy),
@@ -116,6 +115,10 @@ const TABLE: &[Row] = &[
     Row("*", "ThrottledException", "", Throttled),
     Row("*", "Throttling", "", Throttled),
     Row("*", "RequestLimitExceeded", "", Throttled),
+    Row("*", "RequestThrottled", "", Throttled),
+    Row("*", "RequestThrottledException", "", Throttled),
+    Row("*", "TooManyRequestsException", "", Throttled),
+    Row("*", "KMS.ThrottlingException", "", Throttled),
     Row("*", "SlowDown", "", Throttled),
     Row("*", "", "Rate exceeded", Throttled),
     Row("*", "ServiceUnavailable", "", Fault),
@@ -147,7 +150,9 @@ pub fn classify(service: &str, code: &str, message: &str, status: Option<u16>) -
 /// Calls that have neither a unique name nor a token: made again after a lost reply, they would make a second one.
 const NOT_REPEATABLE: &[&str] = &[
     "kms:CreateKey",
+    "iam:CreatePolicyVersion",
     "apigateway:CreateRestApi",
+    "apigateway:CreateRequestValidator",
     "apigateway:CreateApiKey",
     "apigateway:CreateUsagePlan",
     "apigateway:CreateDeployment",
@@ -191,8 +196,31 @@ mod tests {
     }
 
     #[test]
+    fn every_word_for_too_fast_is_throttling() {
+        for (service, code) in [
+            ("sqs", "RequestThrottled"),
+            ("ssm", "RequestThrottledException"),
+            ("sqs", "KMS.ThrottlingException"),
+            ("lambda", "TooManyRequestsException"),
+            ("apigateway", "TooManyRequestsException"),
+            ("logs", "TooManyRequestsException"),
+        ] {
+            assert_eq!(classify(service, code, "", Some(400)), Throttled, "{service} {code}");
+        }
+    }
+
+    #[test]
+    fn a_limit_of_api_gateway_is_waited_for_only_where_it_is_a_rate() {
+        let limit = |message| classify("apigateway", "LimitExceededException", message, Some(429));
+        assert_eq!(limit("Too Many Requests: the rate of calls is too high"), Throttled);
+        assert_eq!(limit("Maximum number of API keys was reached"), Final(Class::Permanent));
+    }
+
+    #[test]
     fn creates_without_name_or_token_are_not_repeated_blindly() {
         assert!(!repeatable("apigateway:CreateRestApi"));
+        assert!(!repeatable("apigateway:CreateRequestValidator"));
+        assert!(!repeatable("iam:CreatePolicyVersion"));
         assert!(repeatable("sqs:CreateQueue"));
     }
 }

@@ -4,7 +4,7 @@ use super::exit::{self, Exit};
 use super::scope::Scope;
 use super::{json, print, stop};
 use crate::aws::Registry;
-use crate::engine::{Apply, Outcome, Plan, Report};
+use crate::engine::{Action, Apply, Outcome, Plan, Report};
 use crate::resource::{Address, Kinds, Outputs};
 use crate::state::Store;
 use crate::ui::{self, Progress};
@@ -91,7 +91,9 @@ impl Deployment<'_> {
         let (mut done, mut failed, mut skipped) = (0, 0, 0);
         for step in &report.steps {
             match step.outcome {
-                Outcome::Done | Outcome::Nothing => done += 1,
+                // As the JSON document counts: a build is no resource, and nothing done is nothing.
+                Outcome::Done if step.action != Action::Build => done += 1,
+                Outcome::Done | Outcome::Nothing => {}
                 Outcome::Failed(_) => failed += 1,
                 Outcome::Skipped(_) => skipped += 1,
             }
@@ -105,10 +107,12 @@ impl Deployment<'_> {
             }
             return Ok(());
         }
-        let code = match (report.interrupted, done) {
+        let went_well = |outcome: &Outcome| matches!(outcome, Outcome::Done | Outcome::Nothing);
+        let some_went_well = report.steps.iter().any(|step| went_well(&step.outcome));
+        let code = match (report.interrupted, some_went_well) {
             (true, _) => exit::INTERRUPTED,
-            (false, 0) => exit::FAILED,
-            (false, _) => exit::PARTIAL,
+            (false, false) => exit::FAILED,
+            (false, true) => exit::PARTIAL,
         };
         let message = format!(
             "{done} steps done, {failed} failed, {skipped} not begun. What is done is remembered: mend what failed and run \

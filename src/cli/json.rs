@@ -4,6 +4,7 @@ use super::exit::Exit;
 use super::print;
 use crate::engine::{Action, Cause, FieldChange, Outcome, Plan, StepReport, Summary};
 use crate::resource::references;
+use crate::ui;
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::BTreeMap;
@@ -34,7 +35,7 @@ struct Changed<'a> {
 #[derive(Debug, Serialize)]
 struct Field<'a> {
     path: &'a str,
-    from: &'a Value,
+    from: Value,
     to: Value,
     cause: &'static str,
 }
@@ -65,7 +66,11 @@ fn field(change: &FieldChange) -> Field<'_> {
     let unknown = !references(&change.to).is_empty();
     Field {
         path: &change.path,
-        from: &change.from,
+        from: if ui::hides(change) {
+            Value::from(ui::HIDDEN)
+        } else {
+            change.from.clone()
+        },
         to: if unknown {
             Value::from("(known after apply)")
         } else {
@@ -178,4 +183,30 @@ impl<'a> Step<'a> {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn from(path: &str, from: Value, to: Value) -> Value {
+        let change = FieldChange {
+            path: path.to_owned(),
+            from,
+            to,
+            cause: Cause::Drift,
+        };
+        field(&change).from
+    }
+
+    #[test]
+    fn a_variable_that_nobody_asked_for_is_hidden() {
+        assert_eq!(
+            from("environment.DB_PASSWORD", json!("hunter2"), Value::Null),
+            "(hidden)"
+        );
+        assert_eq!(from("environment.ENVIRONMENT", json!("prod"), json!("dev")), "prod");
+        assert_eq!(from("memory_mb", json!(128), json!(512)), 128);
+    }
 }

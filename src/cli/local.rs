@@ -60,6 +60,18 @@ impl LocalOptions {
         })
     }
 
+    /// The flags that lead to the same local AWS, as far as it is not the usual one.
+    pub fn flags(&self) -> Vec<String> {
+        let mut flags = Vec::new();
+        if self.local_port != local::DEFAULT_PORT {
+            flags.extend(["--local-port".to_owned(), self.local_port.to_string()]);
+        }
+        if let Some(folder) = &self.cache_dir {
+            flags.extend(["--cache-dir".to_owned(), folder.display().to_string()]);
+        }
+        flags
+    }
+
     /// Finds it, or starts it.
     pub async fn start(&self, progress: &Progress) -> Result<LocalAws, Exit> {
         Ok(local::start(&self.options()?, &|line| progress.say(line)).await?)

@@ -98,6 +98,27 @@ impl ScopeArgs {
         })
     }
 
+    /// The flags that lead another command to the same place: the environment, and whatever was given.
+    pub fn flags(&self) -> Vec<String> {
+        let mut flags = vec!["--env".to_owned(), self.env.clone()];
+        let mut give = |flag: &str, value: Option<String>| {
+            if let Some(value) = value {
+                flags.extend([flag.to_owned(), value]);
+            }
+        };
+        let path = |path: &Option<PathBuf>| path.as_ref().map(|path| path.display().to_string());
+        give("--region", self.region.clone());
+        give("--profile", self.profile.clone());
+        give("--project", path(&self.project));
+        give("--config", path(&self.config));
+        give("--state", path(&self.state_dir));
+        if self.local {
+            flags.insert(2, "--local".to_owned());
+            flags.extend(self.local_options.flags());
+        }
+        flags
+    }
+
     /// Connects to the AWS of these flags.
     async fn connect(&self, progress: &Progress) -> Result<Arc<Aws>, Exit> {
         let mut connection = Connection {

@@ -52,10 +52,12 @@ pub async fn run(args: SendArgs) -> Result<(), Exit> {
     } else {
         print::line(format_args!("{} {}", answer.status, answer.body))?;
     }
-    if answer.status == 200 {
-        Ok(())
-    } else {
-        Err(Exit::silent(exit::FAILED))
+    match answer.status {
+        200 => Ok(()),
+        403 => Err(Exit::failed(
+            "the API refused the key; a new key takes up to a minute to be known everywhere, so try again",
+        )),
+        _ => Err(Exit::silent(exit::FAILED)),
     }
 }
 

@@ -2,8 +2,10 @@ use super::deploy::{ApplyArgs, Deployment};
 use super::exit::Exit;
 use super::scope::{BuildArgs, Scope, ScopeArgs};
 use super::{print, send};
-use crate::engine::{Plan, survey};
+use crate::aws::dynamodb::table::Table;
+use crate::engine::{Action, Change, Plan, survey};
 use crate::operate::preflight;
+use crate::resource::Reconciler;
 use crate::state::Lock;
 use crate::ui::Progress;
 use clap::Args;
@@ -19,6 +21,9 @@ pub struct UpArgs {
     scope: ScopeArgs,
     #[command(flatten)]
     build: BuildArgs,
+    /// Carry out a plan that replaces a table, which loses everything stored in it
+    #[arg(long)]
+    allow_data_loss: bool,
     #[command(flatten)]
     apply: ApplyArgs,
 }
@@ -38,6 +43,9 @@ pub async fn run(args: UpArgs) -> Result<(), Exit> {
             "note: the quota of concurrent executions was not checked: {unknown}"
         ));
     }
+    if !args.allow_data_loss {
+        keep_data(&plan)?;
+    }
     let deployment = Deployment {
         scope: &scope,
         kinds: &kinds,
@@ -55,6 +63,23 @@ pub async fn run(args: UpArgs) -> Result<(), Exit> {
         try_it(&scope, &outputs).await?;
     }
     print_curl(&args.scope, &outputs)
+}
+
+/// A table's keys cannot be changed in place, and its items do not move by themselves.
+fn keep_data(plan: &Plan) -> Result<(), Exit> {
+    let lost = |change: &&Change| change.action == Action::Replace && change.kind == Table::KIND;
+    match plan.changes.iter().find(lost) {
+        None => Ok(()),
+        Some(change) => {
+            let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
+            Err(Exit::failed(format!(
+                "{} would be replaced, and everything stored in it lost, because AWS cannot change {} of a table; nothing \
+                 was changed. Change it back, or use --allow-data-loss",
+                change.address,
+                fields.join(", ")
+            )))
+        }
+    }
 }
 
 fn print_outputs(outputs: &BTreeMap<String, String>) -> Result<(), Exit> {
@@ -91,24 +116,63 @@ fn print_curl(scope: &ScopeArgs, outputs: &BTreeMap<String, String>) -> Result<(
         return Ok(());
     };
     let program = std::env::args().next().unwrap_or_else(|| "fraudctl".to_owned());
-    let local = if scope.local { " --local" } else { "" };
-    let region = scope
-        .region
-        .as_ref()
-        .map(|r| format!(" --region {r}"))
-        .unwrap_or_default();
-    let profile = scope
-        .profile
-        .as_ref()
-        .map(|p| format!(" --profile {p}"))
-        .unwrap_or_default();
-    let flags = format!("--env {}{local}{region}{profile}", scope.env);
+    let program = for_shell(&program);
+    let flags: Vec<String> = scope.flags().iter().map(|flag| for_shell(flag)).collect();
+    let flags = flags.join(" ");
     print::line(format_args!(
         "\nTry it:\n  curl -X POST {endpoint}/transactions \\\n    -H \"x-api-key: $({program} output api_key {flags})\" \\\n    \
          -H 'content-type: application/json' \\\n    -d '{EXAMPLE}'"
     ))
 }
 
+/// A word as a shell reads it back: in quotes where it needs them.
+fn for_shell(word: &str) -> String {
+    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        word.to_owned()
+    } else {
+        format!("'{}'", word.replace('\'', r"'\''"))
+    }
+}
+
 /// A transaction as the API takes it.
 const EXAMPLE: &str =
     r#"{"transaction_id": "t-1", "user_id": "u-1", "amount": 150.50, "merchant": "Books", "location": "Berlin"}"#;
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Line {
+        #[command(flatten)]
+        scope: ScopeArgs,
+    }
+
+    #[test]
+    fn words_are_quoted_where_a_shell_needs_it() {
+        assert_eq!(for_shell("target/debug/fraudctl"), "target/debug/fraudctl");
+        assert_eq!(for_shell("/home/me/my tools/fraudctl"), "'/home/me/my tools/fraudctl'");
+        assert_eq!(for_shell("it's"), r"'it'\''s'");
+        assert_eq!(for_shell("$(x)"), "'$(x)'");
+        assert_eq!(for_shell(""), "''");
+    }
+
+    #[test]
+    fn the_flags_that_were_given_are_repeated() {
+        let given = [
+            "--env=two",
+            "--local",
+            "--region=eu-west-1",
+            "--project=/p",
+            "--config=c.toml",
+            "--state=my state",
+            "--local-port=4700",
+            "--cache-dir=/c",
+        ];
+        let line = Line::parse_from(["fraudctl"].into_iter().chain(given));
+        let words = given.iter().flat_map(|flag| flag.split('='));
+        assert_eq!(line.scope.flags(), words.collect::<Vec<_>>());
+    }
+}

@@ -302,7 +302,7 @@ impl Apply<'_> {
         }
         let nothing = change.action == Action::Update && !fields_changed(&before, live, kind, desired);
         // Without a record to compare with, what differed may be no more than AWS's way of writing it.
-        let known = before.is_some_and(|record| record.status == Status::Ready);
+        let known = kind.stale_reads() && before.is_some_and(|record| record.status == Status::Ready);
         let before = known.then(|| fields.iter().map(|f| (f.field(), shown.spec.get(f.field()))).collect());
         let outputs = self.settle(change, kind, desired, before, live.outputs.clone()).await?;
         Ok((outputs, if nothing { Outcome::Nothing } else { Outcome::Done }))

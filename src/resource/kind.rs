@@ -27,6 +27,10 @@ pub trait Kind: Send + Sync {
     fn tagged(&self) -> bool;
     /// [`Reconciler::EPHEMERAL`].
     fn ephemeral(&self) -> bool;
+    /// [`Reconciler::STALE_READS`].
+    fn stale_reads(&self) -> bool {
+        false
+    }
     /// [`Reconciler::predict`].
     fn predict(&self, spec: &Value) -> Outputs;
     /// A spec in the one form in which two of them can be compared: sets sorted, policies canonical. To be taken after
@@ -111,6 +115,10 @@ impl<R: Reconciler> Kind for Erased<R> {
     }
     fn ephemeral(&self) -> bool {
         R::EPHEMERAL
+    }
+
+    fn stale_reads(&self) -> bool {
+        R::STALE_READS
     }
 
     fn predict(&self, spec: &Value) -> Outputs {

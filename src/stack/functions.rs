@@ -112,6 +112,9 @@ impl Parts<'_> {
                 tags: stack.tags(&at("log_group")),
             },
         );
+        // The right to log goes before the group does, or Lambda would make it anew.
+        let [logging, ..] = &attachments;
+        graph.after(logging, &[&log_group]);
         let binary = add::<artifact::Binary>(graph, &format!("artifacts.{}", role.name), (self.binaries)(role.name));
         let function = add::<function::Function>(
             graph,

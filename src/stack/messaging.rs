@@ -95,6 +95,13 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
             tags: stack.tags("messaging.feedback_role"),
         },
     );
+    let [_, _, delivered, failed] = security::log_groups(stack);
+    // The groups, and the streams in them.
+    let log_arns = [&delivered, &failed].map(|name| {
+        let arn = stack.arn("logs", &format!("log-group:{name}"));
+        [format!("{arn}:*"), arn]
+    });
+    let log_arns = log_arns.concat();
     let feedback_policy = add::<iam_policy::Policy>(
         graph,
         "messaging.feedback_policy",
@@ -104,7 +111,7 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
             document: policy(json!([{
                 "Effect": "Allow",
                 "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-                "Resource": stack.arn("logs", &format!("log-group:sns/{}/{}/*", stack.region, stack.account))
+                "Resource": log_arns
             }])),
             tags: stack.tags("messaging.feedback_policy"),
         },
@@ -118,7 +125,6 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
         },
     );
     // Made beforehand, because SNS would make them without retention and without encryption.
-    let [_, _, delivered, failed] = security::log_groups(stack);
     let logs = [
         ("messaging.delivery_log", delivered),
         ("messaging.delivery_failure_log", failed),
@@ -135,6 +141,8 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
             },
         )
     });
+    // The right to log goes before the groups do, or SNS would make them anew.
+    graph.after(&attachment, &[&logs[0], &logs[1]]);
     let topic = add::<topic::Topic>(
         graph,
         ALERTS,

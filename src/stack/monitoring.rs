@@ -215,6 +215,7 @@ impl Alarms<'_> {
                 evaluation_periods: 1,
                 missing_data: limit.missing_data.to_owned(),
                 alarm_actions: [self.ops.arn().into()].into(),
+                actions_enabled: true,
                 tags: self.stack.tags(address),
             },
         );

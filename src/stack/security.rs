@@ -35,8 +35,9 @@ pub fn declare(stack: &Stack, graph: &mut Graph) -> Security {
     Security { key }
 }
 
-/// Who may use the key: the account, by its own IAM policies; the services that pass messages on, only for this account;
-/// the log service, only for our log groups. Without the middle one, encrypted topics and queues lose messages silently.
+/// Who may use the key: the account, by its own IAM policies; the services that pass messages on, only for this account
+/// where they say for whom they work; the log service, only for our log groups. Without those in the middle, encrypted
+/// topics and queues lose messages silently.
 fn key_policy(stack: &Stack) -> crate::aws::Document {
     let log_groups: Vec<String> = log_groups(stack)
         .iter()
@@ -53,10 +54,18 @@ fn key_policy(stack: &Stack) -> crate::aws::Document {
         {
             "Sid": "ServicesPassEncryptedMessagesOn",
             "Effect": "Allow",
-            "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com"]},
+            "Principal": {"Service": ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]},
             "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
             "Resource": "*",
             "Condition": {"StringEquals": {"aws:SourceAccount": stack.account}}
+        },
+        // EventBridge does not reliably say for whom it works; the policy of its queue holds it to our rule.
+        {
+            "Sid": "EventsPassEncryptedMessagesOn",
+            "Effect": "Allow",
+            "Principal": {"Service": "events.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Resource": "*"
         },
         {
             "Sid": "LogsAreEncrypted",

@@ -4,4 +4,5 @@ mod plan;
 mod progress;
 
 pub use plan::render as plan;
+pub use plan::{HIDDEN, hides};
 pub use progress::Progress;

@@ -4,6 +4,9 @@ use console::style;
 use serde_json::Value;
 use std::fmt::Write;
 
+/// What stands in the place of a value that is not shown.
+pub const HIDDEN: &str = "(hidden)";
+
 /// A plan as people read it: what changes, field by field, and how many of each. Without its colours when the output is
 /// no terminal.
 pub fn render(plan: &Plan) -> String {
@@ -80,12 +83,23 @@ fn headline(change: &Change, width: usize) -> String {
     )
 }
 
+/// Is what AWS has there hidden? A variable in a function's environment that the stack does not ask for is somebody
+/// else's, and may be a secret.
+pub fn hides(field: &FieldChange) -> bool {
+    field.path.starts_with("environment.") && field.to.is_null()
+}
+
 fn line(field: &FieldChange) -> String {
     let drift = match field.cause {
         Cause::Drift => style("  (drift: changed outside of fraudctl)").dim().to_string(),
         Cause::Intent => String::new(),
     };
-    format!("{}: {} → {}{drift}", field.path, value(&field.from), value(&field.to))
+    let from = if hides(field) {
+        HIDDEN.to_owned()
+    } else {
+        value(&field.from)
+    };
+    format!("{}: {from} → {}{drift}", field.path, value(&field.to))
 }
 
 /// A value on one line; long ones are cut, since `--json` has them whole.
@@ -103,4 +117,28 @@ fn value(value: &Value) -> String {
     }
     let cut: String = text.chars().take(LONGEST).collect();
     format!("{cut}…")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    fn field(path: &str, from: Value, to: Value) -> FieldChange {
+        FieldChange {
+            path: path.to_owned(),
+            from,
+            to,
+            cause: Cause::Intent,
+        }
+    }
+
+    #[test]
+    fn a_variable_that_nobody_asked_for_is_hidden() {
+        let foreign = field("environment.DB_PASSWORD", json!("hunter2"), Value::Null);
+        assert_eq!(line(&foreign), "environment.DB_PASSWORD: (hidden) → (none)");
+        let ours = field("environment.ENVIRONMENT", json!("prod"), json!("dev"));
+        assert_eq!(line(&ours), r#"environment.ENVIRONMENT: "prod" → "dev""#);
+        assert!(!hides(&field("tags.Team", json!("a"), Value::Null)));
+    }
 }

@@ -468,7 +468,11 @@ fn a_deleted_rest_api_comes_back_with_all_that_was_in_it() {
 fn a_deleted_request_validator_comes_back_and_the_method_uses_it() {
     comes_back(&Lost {
         address: "api.validator",
-        along: &[("api.post", "update")],
+        along: &[
+            ("api.deployment", "replace"),
+            ("api.post", "update"),
+            ("api.stage", "update"),
+        ],
         exists: |env, outputs| {
             let validator = api(outputs, json!({"requestValidatorId": outputs.id("api.validator")}));
             env.aws
@@ -502,7 +506,12 @@ fn a_deleted_model_comes_back() {
 fn a_deleted_api_resource_comes_back_with_its_method() {
     comes_back(&Lost {
         address: "api.transactions",
-        along: &[("api.integration", "create"), ("api.post", "create")],
+        along: &[
+            ("api.deployment", "replace"),
+            ("api.integration", "create"),
+            ("api.post", "create"),
+            ("api.stage", "update"),
+        ],
         exists: |env, outputs| {
             let resource = api(outputs, json!({"resourceId": outputs.id("api.transactions")}));
             env.aws.try_call("apigateway", "get_resource", resource).is_ok()

@@ -942,9 +942,11 @@ fn drift_of_a_request_validator_is_repaired() {
     );
 
     let rename = || update(&[("replace", "/name", "theirs")]);
-    let expected: [Expected; 2] = [
+    let expected: [Expected; 4] = [
         ("api.validator", "replace", &["name"]),
         ("api.post", "update", &["request_validator_id"]),
+        ("api.deployment", "replace", &["fingerprint"]),
+        ("api.stage", "update", &["deployment_id"]),
     ];
     undone(&env, &expected, &validators, &rename);
 }
@@ -1003,10 +1005,12 @@ fn drift_of_an_api_resource_is_repaired() {
             json!({"restApiId": api, "resourceId": id, "patchOperations": patches}),
         );
     };
-    let expected: [Expected; 3] = [
+    let expected: [Expected; 5] = [
         ("api.transactions", "replace", &["path_part"]),
         ("api.post", "replace", &["resource_id"]),
         ("api.integration", "replace", &["resource_id"]),
+        ("api.deployment", "replace", &["fingerprint"]),
+        ("api.stage", "update", &["deployment_id"]),
     ];
     undone(&env, &expected, &read, &tamper);
 }

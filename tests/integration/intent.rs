@@ -964,7 +964,8 @@ fn a_request_validator_is_updated_in_place_and_replaced_under_another_name() {
     stack.update(at, &[("/validate_parameters", json!(false))]);
     assert_eq!(validators()[0]["validateRequestParameters"], false);
 
-    stack.replace(at, &[("/name", json!("another-dev"))], &[("api.post", Update)]);
+    let along = [("api.deployment", Replace), ("api.post", Update), ("api.stage", Update)];
+    stack.replace(at, &[("/name", json!("another-dev"))], &along);
     let validators = validators();
     assert_eq!(validators.as_array().map(Vec::len), Some(1), "{validators:#}");
     assert_eq!(validators[0]["name"], "another-dev");
@@ -996,7 +997,12 @@ fn a_model_is_updated_in_place_and_replaced_for_another_content_type() {
 fn an_api_resource_of_another_path_is_replaced_with_its_method() {
     let env = Environment::new();
     let mut stack = Edited::deployed(&env);
-    let along = [("api.integration", Replace), ("api.post", Replace)];
+    let along = [
+        ("api.deployment", Replace),
+        ("api.integration", Replace),
+        ("api.post", Replace),
+        ("api.stage", Update),
+    ];
     stack.replace("api.transactions", &[("/path_part", json!("payments"))], &along);
     let api = json!({"restApiId": outputs(&env).id("api.rest_api")});
     let found = env.aws.call("apigateway", "get_resources", api)["items"].clone();

@@ -554,3 +554,27 @@ fn a_reader_that_leaves_early_is_no_crash() {
         assert!(!said.contains("panicked at"), "{args:?}: {said}");
     }
 }
+
+#[test]
+fn the_region_comes_from_the_profile_that_is_named() {
+    let env = Environment::new();
+    let file = env.state_folder().join("aws-config");
+    let mine = format!(
+        "[default]\nregion = us-west-2\n[profile mine]\nregion = eu-west-1\naws_access_key_id = {}\n\
+         aws_secret_access_key = test\n",
+        env.account
+    );
+    fs::write(&file, mine).expect("a configuration");
+    for (args, region) in [
+        (&["diff", "--profile", "mine"][..], "eu-west-1"),
+        (&["diff"][..], "us-west-2"),
+        (&["diff", "--profile", "mine", "--region", "us-east-2"][..], "us-east-2"),
+    ] {
+        let mut command = env.command(args);
+        command.env_remove("AWS_REGION").env("AWS_CONFIG_FILE", &file);
+        let output = command.output().expect("fraudctl starts");
+        let said = String::from_utf8_lossy(&output.stdout);
+        let here = format!("Environment dev in account {}, region {region}", env.account);
+        assert!(said.contains(&here), "{args:?}: {output:#?}");
+    }
+}

@@ -72,7 +72,7 @@ fn refused(mut command: Command, code: i32, says: &[&str]) -> Run {
 fn an_environment_name_that_aws_would_refuse_is_wrong_usage() {
     let place = Untouched::empty();
     let long = "x".repeat(33);
-    for name in ["", "a b", "a/b", "../x", "ä", "-a", "a.b", long.as_str()] {
+    for name in ["", "a b", "a/b", "../x", "ä", "-a", "a.b", "Dev", long.as_str()] {
         for command in [
             &["up", "--yes"][..],
             &["down", "--yes"],

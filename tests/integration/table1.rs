@@ -393,11 +393,20 @@ fn rows_5_to_7_the_role_that_logs_deliveries() {
         &pairs(&found["Tags"], "Key", "Value"),
         tags("messaging.feedback_role"),
     );
-    let groups = format!("log-group:sns/{REGION}/{}/*", at.env.account);
+    let delivered = at.arn(
+        "logs",
+        &format!("log-group:sns/{REGION}/{}/fraud-alerts-dev", at.env.account),
+    );
+    let groups = json!([
+        delivered,
+        format!("{delivered}:*"),
+        format!("{delivered}/Failure"),
+        format!("{delivered}/Failure:*"),
+    ]);
     let access = json!([{
         "Effect": "Allow",
         "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
-        "Resource": [at.arn("logs", &groups)],
+        "Resource": listed(&groups),
     }]);
     property("6 access", &at.policy("sns-feedback-policy-dev"), access);
     let attached = json!([at.iam_arn("policy/sns-feedback-policy-dev")]);
@@ -893,10 +902,17 @@ fn f2_the_key_serves_the_account_its_messages_and_its_logs_and_nobody_else() {
         },
         {
             "Effect": "Allow",
-            "Principal": {"Service": ["cloudwatch.amazonaws.com", "events.amazonaws.com", "sns.amazonaws.com"]},
+            "Principal": {"Service": ["cloudwatch.amazonaws.com", "sns.amazonaws.com"]},
             "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
             "Resource": ["*"],
             "Condition": {"StringEquals": {"aws:SourceAccount": [at.env.account]}},
+        },
+        // EventBridge does not pass the condition's key on; the queue's policy holds it to the rule.
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": ["events.amazonaws.com"]},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Resource": ["*"],
         },
         {
             "Effect": "Allow",
@@ -961,6 +977,7 @@ fn f6_every_alarm_tells_the_operators() {
         let name = text(&alarm["AlarmName"]);
         let told = json!([at.arn("sns", "fraud-ops-dev")]);
         property(&format!("F6 actions of {name}"), &alarm["AlarmActions"], told);
+        property(&format!("F6 actions enabled of {name}"), &alarm["ActionsEnabled"], true);
     }
 }
 

@@ -2,6 +2,7 @@
 
 use super::{PAGE, alone, arn, gone, non_empty, pages, patch, replace, retag, tags};
 use crate::aws::Aws;
+use crate::aws::wait::once_known;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_apigateway::types::{ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, UsagePlan as Found};
 use serde::{Deserialize, Serialize};
@@ -48,11 +49,10 @@ impl Reconciler for UsagePlan {
         Ok(found.cloned().map(observed))
     }
 
-    /// Not idempotent: after a lost reply, the tags tell whether it was made.
+    /// Not idempotent: after a lost reply, the tags tell whether it was made. Waits until API Gateway knows the stages.
     async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
-        let created = self
-            .0
-            .call("apigateway:CreateUsagePlan", || {
+        let created = once_known(&format!("the stages of usage plan {}", spec.name), || {
+            self.0.call("apigateway:CreateUsagePlan", || {
                 self.0
                     .apigateway
                     .create_usage_plan()
@@ -63,7 +63,8 @@ impl Reconciler for UsagePlan {
                     .set_tags(Some(spec.tags.clone().into_iter().collect()))
                     .send()
             })
-            .await?;
+        })
+        .await?;
         Ok(outputs(created.id))
     }
 

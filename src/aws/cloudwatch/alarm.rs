@@ -31,8 +31,16 @@ pub struct Spec {
     pub missing_data: String,
     /// The ARNs of what is told when the alarm goes off.
     pub alarm_actions: BTreeSet<String>,
+    /// Are they told at all?
+    #[serde(default = "yes")]
+    pub actions_enabled: bool,
     /// Tags.
     pub tags: Tags,
+}
+
+/// CloudWatch's own default, which also holds for specs that say nothing of it.
+fn yes() -> bool {
+    true
 }
 
 /// A statistic of a metric.
@@ -80,10 +88,15 @@ impl Reconciler for Alarm {
         Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), spec.name.clone())])
     }
 
-    /// By name, from the list of all alarms, which is read once for all that are looked for.
+    /// By name, from the list of all alarms, which is read once for all that are looked for while nothing changes.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
-        let all = self.0.shared("cloudwatch:DescribeAlarms", || list(&self.0)).await?;
+        let all = if self.0.is_changing() {
+            Arc::new(list(&self.0, Some(name)).await?)
+        } else {
+            let key = "cloudwatch:DescribeAlarms";
+            self.0.shared(key, || list(&self.0, None)).await?
+        };
         let Some(alarm) = all.get(name) else { return Ok(None) };
         let mut outputs = self.predict(target.spec);
         if let Some(arn) = &alarm.alarm_arn {
@@ -123,6 +136,7 @@ impl Reconciler for Alarm {
             "evaluation_periods",
             "missing_data",
             "alarm_actions",
+            "actions_enabled",
         ]) {
             self.put(spec, None).await?;
         }
@@ -197,6 +211,7 @@ impl Alarm {
                     .evaluation_periods(signed(spec.evaluation_periods))
                     .treat_missing_data(&spec.missing_data)
                     .set_alarm_actions(Some(actions.clone()))
+                    .actions_enabled(spec.actions_enabled)
                     .set_tags(tags.clone())
                     .send()
             })
@@ -205,14 +220,16 @@ impl Alarm {
     }
 }
 
-/// All metric alarms of the account and region, by name.
-async fn list(aws: &Aws) -> Result<HashMap<String, wire::MetricAlarm>, Failure> {
+/// The metric alarm of this name, or all of the account and region, by name.
+async fn list(aws: &Aws, name: Option<&str>) -> Result<HashMap<String, wire::MetricAlarm>, Failure> {
+    let names = name.map(|name| vec![name.to_owned()]);
     let mut all = HashMap::new();
     let mut token: Option<String> = None;
     loop {
         let page = aws
             .call("cloudwatch:DescribeAlarms", || {
                 let describe = aws.cloudwatch.describe_alarms().max_records(PAGE);
+                let describe = describe.set_alarm_names(names.clone());
                 describe.set_next_token(token.clone()).send()
             })
             .await?;
@@ -256,6 +273,7 @@ fn observed(alarm: &wire::MetricAlarm, tags: Vec<wire::Tag>, wanted: &Spec) -> S
         evaluation_periods: unsigned(alarm.evaluation_periods),
         missing_data: alarm.treat_missing_data.clone().unwrap_or_else(|| "missing".to_owned()),
         alarm_actions: alarm.alarm_actions().iter().cloned().collect(),
+        actions_enabled: alarm.actions_enabled.unwrap_or_else(yes),
         tags: tags.filter(|(key, _)| !key.starts_with("aws:")).collect(),
     }
 }
@@ -393,6 +411,7 @@ mod tests {
             evaluation_periods: 1,
             missing_data: "notBreaching".into(),
             alarm_actions: BTreeSet::new(),
+            actions_enabled: true,
             tags: Tags::new(),
         }
     }
@@ -418,6 +437,14 @@ mod tests {
             .extended_statistic("p99")
             .build();
         assert_eq!(single_metric(&alarm).map(|metric| metric.statistic), Some("p99".into()));
+    }
+
+    #[test]
+    fn an_alarm_that_tells_nobody_shows_as_such() {
+        let wanted = spec(Vec::new());
+        let found = |alarm: wire::MetricAlarm| observed(&alarm, Vec::new(), &wanted).actions_enabled;
+        assert!(!found(wire::MetricAlarm::builder().actions_enabled(false).build()));
+        assert!(found(wire::MetricAlarm::builder().build()));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use crate::aws::Aws;
 use crate::aws::retry::{Verdict, classify};
+use crate::aws::wait::once_known;
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_eventbridge::types::{DeadLetterConfig, RetryPolicy, Target as Wire};
 use serde::{Deserialize, Serialize};
@@ -62,9 +63,9 @@ impl Reconciler for EventTarget {
         Ok(found.map(|found| Observed::new(observed(rule, found), Outputs::new())))
     }
 
-    /// Idempotent.
+    /// Idempotent. Waits until EventBridge knows the rule.
     async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
-        self.put(spec).await?;
+        once_known(&format!("rule {}", spec.rule), || self.put(spec)).await?;
         Ok(Outputs::new())
     }
 

@@ -1,7 +1,8 @@
 //! A managed policy on a role.
 
-use super::wire::{once_known, present};
+use super::wire::present;
 use crate::aws::Aws;
+use crate::aws::wait::once_known;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

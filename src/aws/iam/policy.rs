@@ -1,7 +1,8 @@
 //! A managed policy. Its document is kept in versions, of which one is the default and in force.
 
 use super::attachment::detach;
-use super::wire::{decode, from_wire, once_known, present, to_wire};
+use super::wire::{decode, from_wire, present, to_wire};
+use crate::aws::wait::once_known;
 use crate::aws::{Aws, Document};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_iam::types::{PolicyUsageType, PolicyVersion};
@@ -34,6 +35,7 @@ impl Reconciler for Policy {
     const IDENTITY: &'static [&'static str] = &["name"];
     const IMMUTABLE: &'static [&'static str] = &["description"];
     const TAGGED: bool = true;
+    const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         Outputs::from([

@@ -1,7 +1,8 @@
 //! A role: who may assume it. What it may do hangs on it as attachments.
 
 use super::attachment::{attached, detach};
-use super::wire::{decode, from_wire, once_known, present, to_wire};
+use super::wire::{decode, from_wire, present, to_wire};
+use crate::aws::wait::once_known;
 use crate::aws::{Aws, Document};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use serde::{Deserialize, Serialize};
@@ -29,6 +30,7 @@ impl Reconciler for Role {
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
+    const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         let arn = format!("arn:{}:iam::{}:role/{}", self.0.partition(), self.0.account, spec.name);

@@ -1,34 +1,7 @@
-//! What the kinds of IAM share: documents and tags as IAM sends them, and waiting until it knows what was made.
+//! What the kinds of IAM share: documents and tags as IAM sends them.
 
-use crate::resource::{Class, Failure, Tags};
+use crate::resource::{Failure, Tags};
 use aws_sdk_iam::types::Tag;
-use std::future::Future;
-use std::time::Duration;
-use tokio::time::Instant;
-
-/// IAM promises only "a few seconds", and up to ten are seen. Three times that.
-const KNOWN_WITHIN: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(500);
-
-/// Repeats `call` while IAM does not know what it names. IAM answers from many places, and what was made a moment ago
-/// is not known to all of them at once. `what` names it for the message when the wait was in vain.
-pub(super) async fn once_known<T, F>(what: &str, call: impl Fn() -> F) -> Result<T, Failure>
-where
-    F: Future<Output = Result<T, Failure>>,
-{
-    let since = Instant::now();
-    loop {
-        let mut why = match call().await {
-            Err(why) if why.is_not_found() => why,
-            other => return other,
-        };
-        if since.elapsed() >= KNOWN_WITHIN {
-            why.class = Class::Exhausted;
-            return Err(why.hint(format!("waited {} s for IAM to know {what}", since.elapsed().as_secs())));
-        }
-        tokio::time::sleep(PAUSE).await;
-    }
-}
 
 /// `None` where IAM says that there is no such thing.
 pub(super) fn present<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {

@@ -264,7 +264,8 @@ impl Function {
         self.ready(&spec.name).await
     }
 
-    /// An empty text takes the dead-letter target or the key away.
+    /// An empty text takes the dead-letter target or the key away. Another key is sent with the environment, which Lambda
+    /// has to encrypt anew with it.
     async fn update_configuration(&self, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
         let text = |field: &str, value: &str| changes.has(field).then(|| value.to_owned());
         let number = |field: &str, value: u32| changes.has(field).then(|| signed(value));
@@ -280,7 +281,7 @@ impl Function {
             .set_handler(text("handler", &spec.handler))
             .set_memory_size(number("memory_mb", spec.memory_mb))
             .set_timeout(number("timeout_seconds", spec.timeout_seconds))
-            .set_environment(changes.has("environment").then(|| environment(spec)))
+            .set_environment(changes.any(&["environment", "kms_key"]).then(|| environment(spec)))
             .set_dead_letter_config(changes.has("dead_letter_arn").then(|| dead_letter(dead_letter_arn)))
             .set_tracing_config(changes.has("tracing").then(|| tracing(spec)))
             .set_kms_key_arn(text("kms_key", spec.kms_key.as_deref().unwrap_or_default()));

@@ -5,6 +5,7 @@ use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::sync::Arc;
+use tokio::sync::OwnedMutexGuard;
 
 /// A permission's properties.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -40,7 +41,31 @@ impl Reconciler for Permission {
     }
 
     async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
-        let _alone = self.0.alone(&format!("lambda:{}", spec.function)).await;
+        let _alone = self.alone(spec).await;
+        self.add(spec).await?;
+        Ok(Outputs::new())
+    }
+
+    /// Nothing of a statement can be changed in place: it goes, and comes as it should be.
+    async fn update(&self, live: &Observed<Spec>, spec: &Spec, _: &Changes) -> Result<(), Failure> {
+        let _alone = self.alone(spec).await;
+        self.remove(&live.spec).await?;
+        self.add(spec).await
+    }
+
+    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
+        let _alone = self.alone(&live.spec).await;
+        self.remove(&live.spec).await
+    }
+}
+
+impl Permission {
+    /// Parallel changes of one function's policy would be lost or refused.
+    async fn alone(&self, spec: &Spec) -> OwnedMutexGuard<()> {
+        self.0.alone(&format!("lambda:{}", spec.function)).await
+    }
+
+    async fn add(&self, spec: &Spec) -> Result<(), Failure> {
         self.0
             .call("lambda:AddPermission", || {
                 self.0
@@ -54,17 +79,11 @@ impl Reconciler for Permission {
                     .send()
             })
             .await?;
-        Ok(Outputs::new())
-    }
-
-    /// Nothing of a statement can be changed in place.
-    async fn update(&self, _: &Observed<Spec>, _: &Spec, _: &Changes) -> Result<(), Failure> {
         Ok(())
     }
 
-    async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
-        let spec = &live.spec;
-        let _alone = self.0.alone(&format!("lambda:{}", spec.function)).await;
+    /// Gone already is success.
+    async fn remove(&self, spec: &Spec) -> Result<(), Failure> {
         let deleted = self
             .0
             .call("lambda:RemovePermission", || {
@@ -81,9 +100,7 @@ impl Reconciler for Permission {
             _ => Ok(()),
         }
     }
-}
 
-impl Permission {
     /// The function's policy; null when there is none, or no function.
     async fn policy(&self, function: &str) -> Result<Arc<Value>, Failure> {
         let aws = &*self.0;

@@ -4,6 +4,7 @@
 //! hours. Until then SNS may tell nothing of it but that it is there, and it cannot be taken away.
 
 use crate::aws::Aws;
+use crate::aws::wait::once_known;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_sns::types::Subscription as Listed;
 use serde::{Deserialize, Serialize};
@@ -35,17 +36,13 @@ impl Reconciler for Subscription {
     const OUTPUTS: &'static [&'static str] = &["arn"];
     const IDENTITY: &'static [&'static str] = &["topic_arn", "protocol", "endpoint"];
     const PARENTS: &'static [&'static str] = &["topic_arn"];
+    const STALE_READS: bool = true;
 
-    /// By the recorded ARN if it still stands for the same topic and endpoint, else from the topic's list, read once
-    /// for all subscriptions of the topic.
+    /// From the topic's list, read once for all subscriptions of the topic. By its ARN alone a subscription can be read
+    /// long after its topic went, though nothing ever comes through it again.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let wanted = target.spec;
-        if let Some(arn) = target.output("arn").filter(|arn| is_arn(arn)) {
-            let attributes = self.attributes(arn).await?;
-            if let Some(attributes) = attributes.filter(|attributes| is_same(wanted, attributes)) {
-                return Ok(Some(observed(wanted, arn, &attributes)));
-            }
-        }
+        let recorded = target.output("arn").filter(|arn| is_arn(arn));
         let topic = &wanted.topic_arn;
         let key = format!("sns:ListSubscriptionsByTopic {topic}");
         let all = match self.0.shared(key, || list(&self.0, topic)).await {
@@ -54,23 +51,28 @@ impl Reconciler for Subscription {
             Err(why) if why.is_not_found() => return Ok(None),
             Err(why) => return Err(why),
         };
-        let Some(arn) = find(&all, wanted) else { return Ok(None) };
+        let Some(arn) = find(&all, wanted, recorded) else {
+            return Ok(None);
+        };
         if !is_arn(arn) {
-            let outputs = Outputs::from([("arn".to_owned(), arn.to_owned())]);
-            return Ok(Some(Observed::new(wanted.clone(), outputs)));
+            // Pending: the list hides the ARN that the subscription was made with.
+            let arn = recorded.unwrap_or(arn).to_owned();
+            return Ok(Some(Observed::new(
+                wanted.clone(),
+                Outputs::from([("arn".to_owned(), arn)]),
+            )));
         }
         let attributes = self.attributes(arn).await?;
         Ok(attributes.map(|attributes| observed(wanted, arn, &attributes)))
     }
 
     /// Idempotent: SNS answers with the same subscription for the same topic, protocol and endpoint. One by e-mail is
-    /// left pending; that it is confirmed is not waited for.
+    /// left pending; that it is confirmed is not waited for. Waits until SNS knows the topic.
     async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
         let redrive = spec.dead_letter_arn.as_deref().map(redrive_text);
         let attributes = redrive.map(|text| HashMap::from([(REDRIVE.to_owned(), text)]));
-        let created = self
-            .0
-            .call("sns:Subscribe", || {
+        let created = once_known(&format!("topic {}", spec.topic_arn), || {
+            self.0.call("sns:Subscribe", || {
                 self.0
                     .sns
                     .subscribe()
@@ -81,7 +83,8 @@ impl Reconciler for Subscription {
                     .return_subscription_arn(true)
                     .send()
             })
-            .await?;
+        })
+        .await?;
         let arn = created.subscription_arn.unwrap_or_default();
         Ok(Outputs::from([("arn".to_owned(), arn)]))
     }
@@ -163,29 +166,22 @@ async fn list(aws: &Aws, topic: &str) -> Result<Vec<Listed>, Failure> {
     }
 }
 
-/// The ARN, or what stands in its place, of the one for this protocol and endpoint. For some time the list still shows
-/// those that were taken away, as `Deleted`.
-fn find<'a>(all: &'a [Listed], wanted: &Spec) -> Option<&'a str> {
+/// The ARN, or what stands in its place, of the recorded one, else of the one for this protocol and endpoint. For some
+/// time the list still shows those that were taken away, as `Deleted`.
+fn find<'a>(all: &'a [Listed], wanted: &Spec, recorded: Option<&str>) -> Option<&'a str> {
     let (protocol, endpoint) = (wanted.protocol.as_str(), wanted.endpoint.as_str());
-    all.iter()
-        .filter(|one| one.protocol() == Some(protocol) && one.endpoint() == Some(endpoint))
-        .filter_map(Listed::subscription_arn)
-        .find(|arn| *arn != "Deleted")
+    let mut arns = all.iter().filter_map(Listed::subscription_arn);
+    arns.find(|arn| Some(*arn) == recorded).or_else(|| {
+        all.iter()
+            .filter(|one| one.protocol() == Some(protocol) && one.endpoint() == Some(endpoint))
+            .filter_map(Listed::subscription_arn)
+            .find(|arn| *arn != "Deleted")
+    })
 }
 
 /// Pending ones have the text `PendingConfirmation` or `pending confirmation` where others have an ARN.
 fn is_arn(text: &str) -> bool {
     text.starts_with("arn:")
-}
-
-fn is_same(wanted: &Spec, attributes: &HashMap<String, String>) -> bool {
-    [
-        ("TopicArn", &wanted.topic_arn),
-        ("Protocol", &wanted.protocol),
-        ("Endpoint", &wanted.endpoint),
-    ]
-    .iter()
-    .all(|(name, value)| attributes.get(*name) == Some(*value))
 }
 
 fn observed(wanted: &Spec, arn: &str, attributes: &HashMap<String, String>) -> Observed<Spec> {
@@ -239,8 +235,16 @@ mod tests {
             listed("PendingConfirmation", "a@b"),
             listed("arn:x", "c@d"),
         ];
-        assert_eq!(find(&all, &spec("a@b")), Some("PendingConfirmation"));
-        assert_eq!(find(&all, &spec("c@d")), Some("arn:x"));
-        assert_eq!(find(&all[..1], &spec("a@b")), None);
+        assert_eq!(find(&all, &spec("a@b"), None), Some("PendingConfirmation"));
+        assert_eq!(find(&all, &spec("c@d"), None), Some("arn:x"));
+        assert_eq!(find(&all[..1], &spec("a@b"), None), None);
+    }
+
+    #[test]
+    fn a_recorded_one_counts_only_while_its_topic_lists_it() {
+        let all = [listed("arn:x", "a@b"), listed("arn:y", "c@d")];
+        assert_eq!(find(&all, &spec("A@B"), Some("arn:x")), Some("arn:x"));
+        assert_eq!(find(&all, &spec("c@d"), Some("arn:gone")), Some("arn:y"));
+        assert_eq!(find(&[], &spec("a@b"), Some("arn:x")), None);
     }
 }

@@ -45,6 +45,7 @@ impl Reconciler for Queue {
     const OUTPUTS: &'static [&'static str] = &["arn", "url", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
+    const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         // The URL's host differs between AWS and its emulators; the ARN does not.
@@ -95,7 +96,12 @@ impl Reconciler for Queue {
                 .map(|p| Document::parse(p))
                 .unwrap_or_default(),
             redrive: attributes.get(&Name::RedrivePolicy).and_then(|text| redrive(text)),
-            tags: tags.tags.unwrap_or_default().into_iter().collect(),
+            tags: tags
+                .tags
+                .unwrap_or_default()
+                .into_iter()
+                .filter(|(key, _)| !key.starts_with("aws:"))
+                .collect(),
         };
         let outputs = Outputs::from([
             ("arn".to_owned(), text(&Name::QueueArn)),

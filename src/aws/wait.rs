@@ -1,0 +1,61 @@
+//! Waiting until a service knows what was made just now.
+
+use crate::resource::{Class, Failure};
+use std::future::Future;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// AWS promises only "a few seconds", and up to ten are seen. Three times that.
+const KNOWN_WITHIN: Duration = Duration::from_secs(30);
+const PAUSE: Duration = Duration::from_millis(500);
+
+/// Repeats `call` while the service does not know what it names. Services answer from many places, and what was made a
+/// moment ago is not known to all of them at once. `what` names it for the message when the wait was in vain.
+pub(super) async fn once_known<T, F>(what: &str, call: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    let since = Instant::now();
+    loop {
+        let mut why = match call().await {
+            Err(why) if why.is_not_found() => why,
+            other => return other,
+        };
+        if since.elapsed() >= KNOWN_WITHIN {
+            why.class = Class::Exhausted;
+            return Err(why.hint(format!("waited {} s for AWS to know {what}", since.elapsed().as_secs())));
+        }
+        tokio::time::sleep(PAUSE).await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::sync::atomic::{AtomicU32, Ordering::SeqCst};
+
+    /// Fails in this way once, then works.
+    async fn second_time_lucky(class: Class) -> (Result<u32, Failure>, u32) {
+        let calls = AtomicU32::new(0);
+        let result = once_known("it", || async {
+            let call = calls.fetch_add(1, SeqCst);
+            let mut why = Failure::new("sns:Subscribe", "Code", "message");
+            why.class = class;
+            if call == 0 { Err(why) } else { Ok(call) }
+        })
+        .await;
+        (result, calls.load(SeqCst))
+    }
+
+    #[tokio::test]
+    async fn what_is_not_known_yet_is_asked_for_again() {
+        let (result, calls) = second_time_lucky(Class::NotFound).await;
+        assert_eq!((result.unwrap(), calls), (1, 2));
+    }
+
+    #[tokio::test]
+    async fn any_other_failure_is_told_at_once() {
+        let (result, calls) = second_time_lucky(Class::Permanent).await;
+        assert_eq!((result.unwrap_err().class, calls), (Class::Permanent, 1));
+    }
+}

@@ -4,8 +4,11 @@ use crate::engine::fake::{
 };
 use crate::engine::{Graph, Node, survey};
 use crate::resource::Handle;
+
 use crate::state::{Place, Retired};
+use crate::state::{Record, Status};
 use proptest::prelude::*;
+use serde_json::Value;
 use serde_json::json;
 use std::future::Future;
 use std::path::{Path, PathBuf};

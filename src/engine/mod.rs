@@ -7,8 +7,10 @@ mod events;
 #[cfg(test)]
 mod fake;
 mod graph;
+mod ownership;
 mod plan;
 mod schedule;
+mod step;
 mod survey;
 
 pub use apply::{Apply, Report, StepReport};

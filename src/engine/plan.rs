@@ -1,7 +1,8 @@
 use super::diff::{Baseline, FieldChange, diff};
 use super::graph::{Graph, GraphError, Node};
+use super::ownership::{TAGS_GONE, bare, not_ours, serves_others, unproven};
 use super::survey::Survey;
-use crate::resource::{Address, Failure, Kind, Kinds, Live, Outputs, Owner, TAG_ADDRESS, TAG_ENV, references, resolve};
+use crate::resource::{Address, Failure, Kind, Kinds, Live, Outputs, references, resolve};
 use crate::state::{Record, Retired, State, Status};
 use serde::Serialize;
 use serde_json::Value;
@@ -403,42 +404,6 @@ fn change(
     Ok(change)
 }
 
-/// Why something without our tags, which is ours only by the look of it, is better left alone: whoever needs it is
-/// somebody else's.
-fn serves_others(
-    node: &Node,
-    kind: &dyn Kind,
-    found: &Live,
-    graph: &Graph,
-    survey: &Survey,
-    kinds: &dyn Kinds,
-    env: &str,
-) -> Option<String> {
-    if !kind.tagged() || found.owner != Owner::Ours || !found.tags().is_empty() {
-        return None;
-    }
-    let foreign = |user: &&Node| {
-        let standing = survey.live.get(&user.address).zip(kinds.get(user.kind));
-        standing.is_some_and(|(live, kind)| not_ours(&user.address, kind, live, env).is_some())
-    };
-    let user = graph
-        .nodes()
-        .filter(|user| user.waits_for().contains(&node.address))
-        .find(foreign)?;
-    Some(format!("it serves {}, which is not ours", user.address))
-}
-
-/// What to do about a remembered resource whose tags are gone.
-const TAGS_GONE: &str = "either it was made by somebody else after ours was removed, or its tags were taken away: if it is \
-                         ours, put the tag fraudctl:env back";
-
-/// Has something that is told by its tags neither of ours? Then the one that is remembered may be gone, and another have
-/// its name; nothing that cannot be undone is done to it.
-fn bare(kind: &dyn Kind, live: &Live) -> bool {
-    let tags = live.tags();
-    kind.tagged() && live.owner == Owner::Usual && !tags.contains_key(TAG_ENV) && !tags.contains_key(TAG_ADDRESS)
-}
-
 fn same_kind(node: &Node, state: &State) -> Result<(), PlanError> {
     match state.resources.get(&node.address) {
         Some(record) if record.kind != node.kind => Err(PlanError::KindChanged {
@@ -478,12 +443,6 @@ fn follow_containers(changes: &mut [Change], kinds: &dyn Kinds) {
     }
 }
 
-/// Is there nothing that says that what stands there is ours? A creation that was begun may have been refused because
-/// somebody else's stood there; after a removal that was begun somebody else may have taken the name.
-fn unproven(record: Option<&Record>) -> bool {
-    record.is_none_or(|record| matches!(record.status, Status::Creating | Status::Deleting))
-}
-
 /// The outputs that follow from names alone, before anything is looked at.
 fn predictions(graph: &Graph, kinds: &dyn Kinds) -> BTreeMap<Address, Outputs> {
     let of = |node: &Node| {
@@ -506,27 +465,6 @@ fn future_outputs(kind: &dyn Kind, change: &Change) -> Outputs {
     match (&change.live, change.action) {
         (Some(live), Action::Adopt | Action::Unchanged | Action::Update) => live.outputs.clone(),
         _ => without_references(kind.predict(&change.desired)),
-    }
-}
-
-/// Why something that nothing remembers is not ours, if it is not.
-pub fn not_ours(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> Option<String> {
-    match &live.owner {
-        Owner::Ours => None,
-        Owner::Foreign(why) => Some(why.clone()),
-        Owner::Usual if kind.tagged() => {
-            let tags = live.tags();
-            let ours = tags.get(TAG_ENV).map(String::as_str) == Some(env)
-                && tags.get(TAG_ADDRESS).map(String::as_str) == Some(address.as_str());
-            let name = live.spec.get("name").and_then(Value::as_str).unwrap_or_default();
-            (!ours).then(|| {
-                format!(
-                    "{} {name} has no tags {TAG_ENV}={env} and {TAG_ADDRESS}={address}",
-                    kind.name()
-                )
-            })
-        }
-        Owner::Usual => None,
     }
 }
 

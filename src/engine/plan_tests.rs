@@ -3,6 +3,7 @@ use crate::engine::diff::Cause;
 use crate::engine::fake::{BINARY, BUCKET, Cloud, ENV, FUNCTION, KEY, PART, RELEASE, Traits, tags};
 use crate::engine::schedule::{Op, Schedule};
 use crate::resource::Handle;
+use crate::resource::Owner;
 use crate::state::Place;
 use proptest::prelude::*;
 use serde_json::json;

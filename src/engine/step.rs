@@ -1,0 +1,351 @@
+//! One step of a plan: make, bring, remove, with what is remembered before and after.
+
+use super::apply::Apply;
+use super::diff::diff;
+use super::events::{Event, Outcome};
+use super::ownership::not_ours;
+use super::plan::{Action, Change, comparable, differences};
+use super::schedule::Op;
+use crate::resource::{Address, Changes, Class, Failure, Kind, Live, Outputs, references, resolve};
+use crate::state::{Record, Status, Store, StoreError};
+use serde_json::Value;
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+use thiserror::Error;
+use tokio::time::Instant;
+
+/// How often to look again for something just made or changed, which AWS may not show everywhere yet.
+const LOOKS: u32 = 12;
+/// How often to look for what a lost reply may have made, before it is made again: half a minute. Nothing tells the two
+/// apart afterwards.
+const LOOKS_FOR_LOST: u32 = 60;
+/// How long between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(if cfg!(test) { 0 } else { 500 });
+
+/// Why a step failed.
+#[derive(Debug, Error)]
+pub(super) enum StepError {
+    #[error("{0}")]
+    Aws(#[from] Failure),
+    #[error("{0}")]
+    Store(#[from] StoreError),
+}
+
+pub(super) type Step<T> = Result<T, StepError>;
+
+impl Apply<'_> {
+    pub(super) async fn run_op(
+        &self,
+        op: Op,
+        outputs: &Mutex<BTreeMap<Address, Outputs>>,
+    ) -> (Op, Step<Outcome>, Duration) {
+        let begun = Instant::now();
+        let change = &self.plan.changes[op.change()];
+        let result = match self.kinds.get(&change.kind) {
+            None => Err(Failure::new(&change.kind, "UnknownKind", "this fraudctl does not know the kind").into()),
+            Some(kind) => match op {
+                Op::Make(_) => self.make(change, kind, outputs).await,
+                Op::Remove(_) => self.remove(change, kind).await,
+            },
+        };
+        (op, result, begun.elapsed())
+    }
+
+    async fn make(
+        &self,
+        change: &Change,
+        kind: &dyn Kind,
+        outputs: &Mutex<BTreeMap<Address, Outputs>>,
+    ) -> Step<Outcome> {
+        let desired = {
+            let known = outputs.lock().unwrap_or_else(PoisonError::into_inner);
+            resolve(&change.desired, &|r| known.get(&r.address)?.get(&r.output).cloned())
+        };
+        if let Some(unknown) = references(&desired).first() {
+            let what = format!("{} of {} is still unknown", unknown.output, unknown.address);
+            return Err(Failure::new(kind.name(), "Unresolved", what).into());
+        }
+        let desired = kind.normalize(&desired)?;
+        let (mine, outcome) = match (&change.live, change.action) {
+            (Some(live), Action::Update | Action::Adopt) => self.bring(change, kind, live, &desired).await?,
+            _ => (self.create(change, kind, &desired).await?, Outcome::Done),
+        };
+        outputs
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .insert(change.address.clone(), mine);
+        Ok(outcome)
+    }
+
+    /// Makes it; where it turns out to exist because a reply was lost, takes that one.
+    async fn create(&self, change: &Change, kind: &dyn Kind, desired: &Value) -> Step<Outputs> {
+        let env = self.env();
+        self.record(change, kind, |record| {
+            let old = change.retire(record.as_ref()).filter(|_| change.create_first);
+            let mut retiring = record.take().map(|r| r.retiring).unwrap_or_default();
+            retiring.extend(old);
+            *record = Some(self.fresh(change, kind, desired, Status::Creating, retiring));
+        })?;
+        let mut again = true;
+        let outputs = loop {
+            let why = match kind.create(&change.address, desired).await {
+                Ok(outputs) => break outputs,
+                Err(why) => why,
+            };
+            if !matches!(why.class, Class::Ambiguous | Class::Exists) {
+                return Err(why.into());
+            }
+            match self.look(kind, &change.address, &env, desired, None, why.class).await? {
+                Some(live) => {
+                    if let Some(foreign) = not_ours(&change.address, kind, &live, &env) {
+                        return Err(why.hint(format!("it is not ours: {foreign}")).into());
+                    }
+                    self.update(kind, &live, desired, None).await?;
+                    break live.outputs;
+                }
+                None if why.class == Class::Ambiguous && again => again = false,
+                None => return Err(why.into()),
+            }
+        };
+        // The ids first: should the process end while AWS is asked what it made of it, they are not lost. If it turned
+        // out to be a predecessor that is wanted back, that one stays.
+        self.record(change, kind, |record| {
+            if let Some(record) = record {
+                record.outputs.clone_from(&outputs);
+                record
+                    .retiring
+                    .retain(|old| outputs.is_empty() || old.outputs != outputs);
+            }
+        })?;
+        self.settle(change, kind, desired, None, outputs).await
+    }
+
+    /// A lost reply may belong to a call that is still on its way, so one look is not enough.
+    async fn look(
+        &self,
+        kind: &dyn Kind,
+        address: &Address,
+        env: &str,
+        desired: &Value,
+        outputs: Option<&Outputs>,
+        because: Class,
+    ) -> Step<Option<Live>> {
+        let looks = if because == Class::Ambiguous {
+            LOOKS_FOR_LOST
+        } else {
+            LOOKS
+        };
+        for look in 0..looks {
+            if look > 0 {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            if let Some(live) = kind.observe(address, env, desired, outputs).await? {
+                return Ok(Some(live));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Updates or adopts what stands.
+    async fn bring(&self, change: &Change, kind: &dyn Kind, live: &Live, desired: &Value) -> Step<(Outputs, Outcome)> {
+        let before = self.store().state.resources.get(&change.address).cloned();
+        let mut shown = live.clone();
+        shown.spec = comparable(kind, &live.spec);
+        let fields = differences(&comparable(kind, desired), &shown, before.as_ref());
+        if !fields.is_empty() {
+            self.record(change, kind, |record| match record {
+                Some(record) => {
+                    record.status = Status::Updating;
+                    // Half one, half the other: it may stand on either.
+                    let either: BTreeSet<_> = record.depends_on.iter().chain(&change.depends_on).cloned().collect();
+                    record.depends_on = either.into_iter().collect();
+                }
+                None => *record = Some(self.fresh(change, kind, desired, Status::Updating, Vec::new())),
+            })?;
+            let paths = fields.iter().map(|f| f.path.clone());
+            self.update(kind, live, desired, Some(Changes::new(paths))).await?;
+        }
+        let nothing = change.action == Action::Update && !fields_changed(&before, live, kind, desired);
+        // Without a record to compare with, what differed may be no more than AWS's way of writing it.
+        let known = kind.stale_reads() && before.is_some_and(|record| record.status == Status::Ready);
+        let before = known.then(|| fields.iter().map(|f| (f.field(), shown.spec.get(f.field()))).collect());
+        let outputs = self.settle(change, kind, desired, before, live.outputs.clone()).await?;
+        Ok((outputs, if nothing { Outcome::Nothing } else { Outcome::Done }))
+    }
+
+    async fn update(&self, kind: &dyn Kind, live: &Live, desired: &Value, changes: Option<Changes>) -> Step<()> {
+        let changes = changes.unwrap_or_else(|| {
+            let fields = diff(&comparable(kind, desired), &comparable(kind, &live.spec), None);
+            Changes::new(fields.into_iter().map(|f| f.path))
+        });
+        Ok(kind.update(live, desired, &changes).await?)
+    }
+
+    /// Asks AWS what it has now, remembers it, and tells where it is not what was asked for. `before` is what stood
+    /// there before an update.
+    async fn settle(
+        &self,
+        change: &Change,
+        kind: &dyn Kind,
+        desired: &Value,
+        before: Option<Before<'_>>,
+        mut outputs: Outputs,
+    ) -> Step<Outputs> {
+        let env = self.env();
+        let applied = comparable(kind, desired);
+        let mut observed = None;
+        for look in 0..LOOKS {
+            if look > 0 {
+                tokio::time::sleep(BETWEEN_LOOKS).await;
+            }
+            let Some(live) = kind.observe(&change.address, &env, desired, Some(&outputs)).await? else {
+                continue;
+            };
+            outputs.extend(live.outputs);
+            let seen = comparable(kind, &live.spec);
+            let stale = stale(&applied, &seen, before.as_ref());
+            // What AWS shows as it was before need not be an answer to the change: some services show old values for up
+            // to a minute. Not taken for the way in which AWS writes our values, or it would hide the next drift.
+            observed = Some(with_fields(seen, &stale, &applied));
+            if stale.is_empty() {
+                break;
+            }
+        }
+        if let Some(observed) = &observed {
+            let paths: Vec<String> = diff(&applied, observed, None).into_iter().map(|f| f.path).collect();
+            if !paths.is_empty() {
+                (self.sink)(Event::NotTaken {
+                    address: change.address.clone(),
+                    paths,
+                });
+            }
+        }
+        self.record(change, kind, |record| {
+            let retiring = record.take().map(|r| r.retiring).unwrap_or_default();
+            *record = Some(Record {
+                outputs: outputs.clone(),
+                observed,
+                ..self.fresh(change, kind, desired, Status::Ready, retiring)
+            });
+        })?;
+        Ok(outputs)
+    }
+
+    async fn remove(&self, change: &Change, kind: &dyn Kind) -> Step<Outcome> {
+        let Some(live) = &change.live else {
+            return Ok(Outcome::Nothing);
+        };
+        // A predecessor stays in its successor's record until it is gone; only a resource of its own is marked.
+        let predecessor = change.retired || change.create_first;
+        if predecessor && !kind.ephemeral() && !self.is_retiring(change, live) {
+            // Meanwhile it was wanted back.
+            return Ok(Outcome::Nothing);
+        }
+        if !predecessor {
+            self.record(change, kind, |record| {
+                if let Some(record) = record {
+                    record.status = Status::Deleting;
+                }
+            })?;
+        }
+        kind.delete(live).await?;
+        self.record(change, kind, |record| match record {
+            Some(remembered) if predecessor => {
+                remembered.retiring.retain(|old| old.outputs != live.outputs);
+                if remembered.retiring.is_empty() && self.plan.forget.contains(&change.address) {
+                    *record = None;
+                }
+            }
+            // It is gone, but what it remembers is not.
+            Some(remembered) if !remembered.retiring.is_empty() => {}
+            _ => *record = None,
+        })?;
+        Ok(Outcome::Done)
+    }
+
+    /// Is this remembered as a predecessor that is still to be removed?
+    fn is_retiring(&self, change: &Change, live: &Live) -> bool {
+        let store = self.store();
+        let record = store.state.resources.get(&change.address);
+        record.is_some_and(|record| record.retiring.iter().any(|old| old.outputs == live.outputs))
+    }
+
+    /// Changes one record and makes that durable. What is only of this machine is not recorded.
+    fn record(
+        &self,
+        change: &Change,
+        kind: &dyn Kind,
+        edit: impl FnOnce(&mut Option<Record>),
+    ) -> Result<(), StoreError> {
+        if kind.ephemeral() {
+            return Ok(());
+        }
+        let mut store = self.store();
+        let before = store.state.resources.remove(&change.address);
+        let mut record = before.clone();
+        edit(&mut record);
+        let same = record == before;
+        if let Some(record) = record {
+            store.state.resources.insert(change.address.clone(), record);
+        }
+        if same { Ok(()) } else { store.save() }
+    }
+
+    fn fresh(
+        &self,
+        change: &Change,
+        kind: &dyn Kind,
+        desired: &Value,
+        status: Status,
+        retiring: Vec<crate::state::Retired>,
+    ) -> Record {
+        Record {
+            kind: change.kind.clone(),
+            status,
+            outputs: Outputs::new(),
+            applied: comparable(kind, desired),
+            observed: None,
+            depends_on: change.depends_on.iter().cloned().collect(),
+            retiring,
+        }
+    }
+
+    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
+        // A state is whole at every moment, so even after a panic elsewhere it may be read.
+        self.store.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn env(&self) -> String {
+        self.store().state.place.env.clone()
+    }
+}
+
+/// What stood in the fields that an update is about.
+type Before<'a> = BTreeMap<&'a str, Option<&'a Value>>;
+
+/// The fields in which AWS still shows what was there before, though something else was asked for.
+fn stale(applied: &Value, seen: &Value, before: Option<&Before<'_>>) -> BTreeSet<String> {
+    let unchanged = |(field, old): &(&&str, &Option<&Value>)| {
+        let now = seen.get(**field);
+        now == **old && now != applied.get(**field)
+    };
+    let before = before.into_iter().flatten();
+    before.filter(unchanged).map(|(field, _)| (*field).to_owned()).collect()
+}
+
+/// `value` with these fields as they are in `from`.
+fn with_fields(mut value: Value, fields: &BTreeSet<String>, from: &Value) -> Value {
+    if let Value::Object(map) = &mut value {
+        for field in fields {
+            map.insert(field.clone(), from.get(field).cloned().unwrap_or_default());
+        }
+    }
+    value
+}
+
+fn fields_changed(before: &Option<Record>, live: &Live, kind: &dyn Kind, desired: &Value) -> bool {
+    let mut shown = live.clone();
+    shown.spec = comparable(kind, &live.spec);
+    !differences(&comparable(kind, desired), &shown, before.as_ref()).is_empty()
+}

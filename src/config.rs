@@ -70,8 +70,10 @@ pub enum ConfigError {
         why: Box<toml::de::Error>,
     },
     /// A value out of its range.
-    #[error("{key} is {value:?}, but must be {must}")]
+    #[error("{at}{key} is {value:?}, but must be {must}")]
     Value {
+        /// The file and section, where it is from one: `fraudctl.toml, [env.prod]: `.
+        at: String,
         /// The key in `fraudctl.toml`.
         key: &'static str,
         /// The value found.
@@ -144,7 +146,7 @@ pub fn load(folder: &Path, env: &str, overrides: &Overrides) -> Result<Settings,
         return load_file(&path, env, overrides);
     }
     check_env(env)?;
-    settings(env, File::default(), overrides)
+    settings(env, &File::default(), overrides)
 }
 
 /// Reads this file, which must be there, for this environment.
@@ -159,10 +161,24 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
         Err(why) => return Err(ConfigError::Unreadable { path, why }),
     };
     let file: File = toml::from_str(&text).map_err(|why| ConfigError::Malformed {
-        path,
+        path: path.clone(),
         why: Box::new(why),
     })?;
-    settings(env, file, overrides)
+    // The other environments too: a mistake in production's section is better found today.
+    for other in file.env.keys().filter(|other| *other != env) {
+        check_env(other)?;
+        settings(other, &file, &Overrides::default()).map_err(|why| why.in_file(&path, other))?;
+    }
+    settings(env, &file, overrides).map_err(|why| why.in_file(&path, env))
+}
+
+impl ConfigError {
+    fn in_file(mut self, path: &Path, env: &str) -> Self {
+        if let Self::Value { at, .. } = &mut self {
+            *at = format!("{}, environment {env}: ", path.display());
+        }
+        self
+    }
 }
 
 fn check_env(env: &str) -> Result<(), ConfigError> {
@@ -178,9 +194,9 @@ fn check_env(env: &str) -> Result<(), ConfigError> {
     }
 }
 
-fn settings(env: &str, file: File, overrides: &Overrides) -> Result<Settings, ConfigError> {
+fn settings(env: &str, file: &File, overrides: &Overrides) -> Result<Settings, ConfigError> {
     let mine = file.env.get(env).cloned().unwrap_or_default();
-    let mut tags = file.tags;
+    let mut tags = file.tags.clone();
     tags.extend(mine.tags);
     let concurrency = |default: u32, all: &FunctionSection, one: &FunctionSection| {
         let wanted = one.reserved_concurrency.or(all.reserved_concurrency).unwrap_or(default);
@@ -197,15 +213,15 @@ fn settings(env: &str, file: File, overrides: &Overrides) -> Result<Settings, Co
             .arch
             .clone()
             .or(mine.arch)
-            .or(file.arch)
+            .or_else(|| file.arch.clone())
             .unwrap_or_else(|| "arm64".to_owned()),
         fraud_threshold: mine
             .fraud_threshold
-            .or(file.fraud_threshold)
+            .or_else(|| file.fraud_threshold.clone())
             .map_or_else(|| "0.85".to_owned(), plain),
         alert_email: mine
             .alert_email
-            .or(file.alert_email)
+            .or_else(|| file.alert_email.clone())
             .unwrap_or_else(|| "alerts@example.com".to_owned()),
         log_retention_days: mine.log_retention_days.or(file.log_retention_days).unwrap_or(30),
         requests_per_day: mine.requests_per_day.or(file.requests_per_day).unwrap_or(1000),
@@ -284,6 +300,7 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
 
 fn refuse(key: &'static str, value: &str, must: &'static str) -> Result<(), ConfigError> {
     Err(ConfigError::Value {
+        at: String::new(),
         key,
         value: value.to_owned(),
         must,
@@ -353,6 +370,16 @@ mod tests {
                 .to_string()
                 .contains("line 2")
         );
+    }
+
+    #[test]
+    fn a_mistake_in_another_environment_is_told_with_its_place() {
+        let why = read("[env.prod.processor]\nmemory_mb = 1\n", "dev")
+            .unwrap_err()
+            .to_string();
+        for part in [FILE, "environment prod", "processor.memory_mb", "128"] {
+            assert!(why.contains(part), "{why}");
+        }
     }
 
     #[test]

@@ -50,8 +50,19 @@ pub struct Local {
 #[derive(Debug, Error)]
 pub enum ConnectError {
     /// The SDK's chain found no credentials.
-    #[error("no AWS credentials: {0}; set AWS_PROFILE, or AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or use --local")]
-    Credentials(String),
+    #[error(
+        "no AWS credentials{of}: {why}; set AWS_PROFILE to a profile of ~/.aws/config, or AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY, or use --local"
+    )]
+    Credentials {
+        /// The profile, where one is named: ` of the profile "x"`.
+        of: String,
+        /// What the chain said.
+        why: String,
+    },
+    /// No region has such a name.
+    #[error("{0:?} is not the name of an AWS region; it looks like us-east-1")]
+    Region(String),
     /// The first call had no answer that AWS would give.
     #[error("cannot reach AWS{at}: {why}; check the endpoint (AWS_ENDPOINT_URL) and the network")]
     Unreachable {
@@ -124,7 +135,15 @@ impl Aws {
     /// No credentials; the endpoint does not answer; the credentials are refused.
     pub async fn connect(connection: &Connection) -> Result<Arc<Self>, ConnectError> {
         let config = load(connection).await;
-        credentials(&config).await?;
+        let region = config.region().map_or("us-east-1", |region| region.as_ref());
+        if region.is_empty()
+            || !region
+                .chars()
+                .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
+        {
+            return Err(ConnectError::Region(region.to_owned()));
+        }
+        credentials(&config, connection.profile.as_deref()).await?;
         let counts = Counts::default();
         let mut aws = Self {
             region: config.region().map_or("us-east-1", |r| r.as_ref()).to_owned(),
@@ -294,14 +313,31 @@ where
     ConnectError::Unreachable { at, why }
 }
 
-async fn credentials(config: &SdkConfig) -> Result<(), ConnectError> {
+async fn credentials(config: &SdkConfig, profile: Option<&str>) -> Result<(), ConnectError> {
     use aws_credential_types::provider::ProvideCredentials;
+    let profile = profile.map(str::to_owned).or_else(|| std::env::var("AWS_PROFILE").ok());
+    let none = |why: String| ConnectError::Credentials {
+        of: profile
+            .map(|name| format!(" of the profile {name:?}"))
+            .unwrap_or_default(),
+        why,
+    };
     let Some(provider) = config.credentials_provider() else {
-        return Err(ConnectError::Credentials("the chain is empty".to_owned()));
+        return Err(none("the chain is empty".to_owned()));
     };
     match provider.provide_credentials().await {
         Ok(_) => Ok(()),
-        Err(why) => Err(ConnectError::Credentials(chain(&why))),
+        Err(why) => Err(none(on_one_line(&chain(&why)))),
+    }
+}
+
+/// The chain tells every provider it asked, over many lines.
+fn on_one_line(text: &str) -> String {
+    let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    if line.chars().count() <= 300 {
+        line
+    } else {
+        format!("{}...", line.chars().take(300).collect::<String>())
     }
 }
 

@@ -1,12 +1,14 @@
 //! The bridge to AWS: one file per kind of resource, and beside them the clients, the pacer, the retry table and the
 //! registry of kinds. It knows nothing of plans and states.
 
+mod absent;
 mod call;
 mod clients;
 mod limits;
 mod policy;
 mod registry;
 mod retry;
+mod tags;
 mod wait;
 
 pub mod apigateway;

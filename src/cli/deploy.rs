@@ -33,6 +33,8 @@ pub struct Deployment<'a> {
     pub kinds: &'a Registry,
     /// What.
     pub plan: &'a Plan,
+    /// Why it is not carried out, where it is only shown.
+    pub refusal: Option<String>,
     /// How.
     pub args: &'a ApplyArgs,
     /// Since when we are at it.
@@ -46,12 +48,17 @@ impl Deployment<'_> {
     /// well.
     pub async fn run(self, store: Store) -> Result<BTreeMap<String, String>, Exit> {
         let text = format!("{}\n{}", self.scope.headline(), ui::plan(self.plan).trim_end());
-        if self.args.json {
+        let asks = !self.plan.is_empty() && !self.args.yes && !self.scope.local;
+        // Who is asked must see what about, also where standard output goes elsewhere.
+        if self.args.json || (asks && !std::io::stdout().is_terminal()) {
             print::remark(text)
         } else {
             print::line(text)?
         }
-        if !self.plan.is_empty() && !self.args.yes && !self.scope.local {
+        if let Some(why) = self.refusal {
+            return Err(Exit::failed(why));
+        }
+        if asks {
             confirm()?;
         }
         self.kinds.begin_changes();
@@ -83,7 +90,29 @@ impl Deployment<'_> {
             ))?;
         }
         self.verdict(&report)?;
+        self.nothing_of_ours_left(&store)?;
         Ok(outputs)
+    }
+
+    /// What is remembered but does not look like ours any more was not touched, and that is no success.
+    fn nothing_of_ours_left(&self, store: &Store) -> Result<(), Exit> {
+        let left: Vec<&str> = self
+            .plan
+            .foreign
+            .iter()
+            .filter(|(address, _)| store.state.resources.contains_key(address))
+            .map(|(address, _)| address.as_str())
+            .collect();
+        if left.is_empty() {
+            return Ok(());
+        }
+        Err(Exit {
+            code: exit::PARTIAL,
+            message: format!(
+                "left alone, though remembered: {}. Nothing there says that it is ours; the plan above tells what to do",
+                left.join(", ")
+            ),
+        })
     }
 
     /// How it went, as an exit code.
@@ -114,9 +143,10 @@ impl Deployment<'_> {
             (false, false) => exit::FAILED,
             (false, true) => exit::PARTIAL,
         };
+        let mend = if failed > 0 { "mend what failed and run" } else { "run" };
         let message = format!(
-            "{done} steps done, {failed} failed, {skipped} not begun. What is done is remembered: mend what failed and run \
-             the same command again, it goes on from here"
+            "{done} steps done, {failed} failed, {skipped} not begun. What is done is remembered: {mend} the same command \
+             again, it goes on from here"
         );
         Err(Exit { code, message })
     }

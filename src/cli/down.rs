@@ -32,6 +32,7 @@ pub async fn run(args: DownArgs) -> Result<(), Exit> {
         scope: &scope,
         kinds: &kinds,
         plan: &plan,
+        refusal: None,
         args: &args.apply,
         begun,
         progress: &progress,

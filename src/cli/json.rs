@@ -29,6 +29,9 @@ struct Changed<'a> {
     address: &'a str,
     kind: &'a str,
     action: Action,
+    /// Why, where no field tells.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    cause: Option<&'static str>,
     fields: Vec<Field<'a>>,
 }
 
@@ -55,6 +58,7 @@ impl<'a> Diff<'a> {
                     address: change.address.as_str(),
                     kind: &change.kind,
                     action: change.action,
+                    cause: change.gone.then_some("drift"),
                     fields: change.fields.iter().map(field).collect(),
                 })
                 .collect(),
@@ -91,7 +95,14 @@ pub struct Applied<'a> {
     duration_ms: u64,
     api_calls: u64,
     steps: Vec<Step<'a>>,
+    left_alone: Vec<LeftAlone<'a>>,
     outputs: BTreeMap<String, String>,
+}
+
+#[derive(Debug, Serialize)]
+struct LeftAlone<'a> {
+    address: &'a str,
+    why: &'a str,
 }
 
 #[derive(Debug, Default, Serialize)]
@@ -121,7 +132,7 @@ impl<'a> Applied<'a> {
     /// What was done in this environment.
     pub fn of(
         env: &'a str,
-        plan: &Plan,
+        plan: &'a Plan,
         steps: &'a [StepReport],
         took: Duration,
         api_calls: u64,
@@ -140,6 +151,14 @@ impl<'a> Applied<'a> {
             duration_ms: millis(took),
             api_calls,
             steps: steps.iter().map(Step::of).collect(),
+            left_alone: plan
+                .foreign
+                .iter()
+                .map(|(address, why)| LeftAlone {
+                    address: address.as_str(),
+                    why,
+                })
+                .collect(),
             outputs,
         }
     }

@@ -35,7 +35,7 @@ enum LocalCommand {
 #[derive(Clone, Debug, Args)]
 pub struct LocalOptions {
     /// The port of the local AWS on 127.0.0.1
-    #[arg(long, env = "FRAUDCTL_LOCAL_PORT", default_value_t = local::DEFAULT_PORT, hide_short_help = true, global = true)]
+    #[arg(long, env = "FRAUDCTL_LOCAL_PORT", default_value_t = local::DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..), hide_short_help = true, global = true)]
     local_port: u16,
     /// Where the local AWS is installed and keeps its state [default: fraudctl/ in your cache directory]
     #[arg(
@@ -70,6 +70,11 @@ impl LocalOptions {
             flags.extend(["--cache-dir".to_owned(), folder.display().to_string()]);
         }
         flags
+    }
+
+    /// Where it answers, or would.
+    pub fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.local_port)
     }
 
     /// Finds it, or starts it.

@@ -1,6 +1,6 @@
 use super::deploy::outputs;
 use super::exit::Exit;
-use super::scope::{BuildArgs, ScopeArgs};
+use super::scope::ScopeArgs;
 use super::{json, print};
 use crate::operate::send;
 use crate::ui::Progress;
@@ -21,13 +21,10 @@ pub struct OutputArgs {
 
 pub async fn run(args: OutputArgs) -> Result<(), Exit> {
     let progress = Progress::new();
-    let scope = args.scope.open(&BuildArgs::default(), &progress).await?;
+    let scope = args.scope.open_deployed(&progress).await?;
     let outputs = outputs(&scope, &scope.store()?);
     if outputs.is_empty() {
-        return Err(Exit::failed(format!(
-            "nothing is deployed in environment {} here; run `fraudctl up` first",
-            scope.settings.env
-        )));
+        return Err(args.scope.nothing_deployed());
     }
     let Some(name) = &args.name else {
         if args.json {

@@ -88,9 +88,14 @@ impl ScopeArgs {
             Some(file) => config::load_file(file, &self.env, &overrides)?,
             None => config::load(&project, &self.env, &overrides)?,
         };
+        let state_path = self.state_path(&project);
+        if self.local {
+            // Where the local AWS is, is known: a state of elsewhere is refused before anything is started for it.
+            Store::open(&state_path, self.local_place())?;
+        }
         let aws = self.connect(progress).await?;
         Ok(Scope {
-            state_path: self.state_path(&project),
+            state_path,
             project,
             settings,
             aws,
@@ -119,6 +124,37 @@ impl ScopeArgs {
         flags
     }
 
+    /// As [`ScopeArgs::open`], for commands that only use what stands: where nothing is remembered of the local AWS, none
+    /// is started to say so.
+    pub async fn open_deployed(&self, progress: &Progress) -> Result<Scope, Exit> {
+        if self.local && !self.state_path(&self.project()?).exists() {
+            return Err(self.nothing_deployed());
+        }
+        self.open(&BuildArgs::default(), progress).await
+    }
+
+    /// There is nothing here to be used.
+    pub fn nothing_deployed(&self) -> Exit {
+        let local = if self.local { " --local" } else { "" };
+        Exit::failed(format!(
+            "nothing is deployed in environment {} here; run `fraudctl up{local} --env {}` first",
+            self.env, self.env
+        ))
+    }
+
+    fn local_place(&self) -> Place {
+        Place {
+            env: self.env.clone(),
+            account: LOCAL_ACCOUNT.to_owned(),
+            region: self.local_region(),
+            endpoint: Some(self.local_options.endpoint()),
+        }
+    }
+
+    fn local_region(&self) -> String {
+        self.region.clone().unwrap_or_else(|| "us-east-1".to_owned())
+    }
+
     /// Connects to the AWS of these flags.
     async fn connect(&self, progress: &Progress) -> Result<Arc<Aws>, Exit> {
         let mut connection = Connection {
@@ -129,7 +165,7 @@ impl ScopeArgs {
         };
         if self.local {
             let running = self.local_options.start(progress).await?;
-            connection.region = Some(self.region.clone().unwrap_or_else(|| "us-east-1".to_owned()));
+            connection.region = Some(self.local_region());
             connection.local = Some(Local {
                 endpoint: running.endpoint,
                 account: LOCAL_ACCOUNT.to_owned(),

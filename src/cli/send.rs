@@ -1,6 +1,6 @@
 use super::deploy::outputs;
 use super::exit::{self, Exit};
-use super::scope::{BuildArgs, Scope, ScopeArgs};
+use super::scope::{Scope, ScopeArgs};
 use super::{json, print};
 use crate::operate::send::{self, Answer, SendError, Transaction};
 use crate::ui::Progress;
@@ -44,7 +44,7 @@ pub async fn run(args: SendArgs) -> Result<(), Exit> {
     }
     // Before anything is started for it.
     transaction.body().map_err(|why| Exit::usage(why.to_string()))?;
-    let scope = args.scope.open(&BuildArgs::default(), &progress).await?;
+    let scope = args.scope.open_deployed(&progress).await?;
     let outputs = outputs(&scope, &scope.store()?);
     let answer = through(&scope, &outputs, &transaction).await?;
     if args.json {

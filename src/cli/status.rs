@@ -1,6 +1,6 @@
 use super::deploy::outputs;
 use super::exit::Exit;
-use super::scope::{BuildArgs, ScopeArgs};
+use super::scope::ScopeArgs;
 use super::{json, print};
 use crate::engine::survey;
 use crate::state::Status;
@@ -42,7 +42,7 @@ struct Row {
 
 pub async fn run(args: StatusArgs) -> Result<(), Exit> {
     let progress = Arc::new(Progress::new());
-    let scope = args.scope.open(&BuildArgs::default(), &progress).await?;
+    let scope = args.scope.open_deployed(&progress).await?;
     let store = scope.store()?;
     let (_, kinds) = scope.desired(None, &progress)?;
     // Only what is remembered: what is desired is a matter of `diff`.

@@ -48,6 +48,8 @@ pub struct Change {
     pub create_first: bool,
     /// For a delete: is this a predecessor, to be removed once nothing needs it?
     pub retired: bool,
+    /// For a create: is it remembered, and was removed outside of fraudctl?
+    pub gone: bool,
     /// Is it something of this machine, not of AWS?
     pub ephemeral: bool,
     /// Whom it waits for, now.
@@ -291,6 +293,7 @@ impl Change {
             live: None,
             create_first: false,
             retired: false,
+            gone: false,
             ephemeral: false,
             depends_on: BTreeSet::new(),
             depended_on: BTreeSet::new(),
@@ -366,6 +369,7 @@ fn change(
         live: live.cloned(),
         create_first: false,
         retired: false,
+        gone: live.is_none() && record.is_some_and(|record| record.status == Status::Ready),
         ephemeral: kind.ephemeral(),
         depends_on: node.waits_for(),
         depended_on: record

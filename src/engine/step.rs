@@ -96,7 +96,7 @@ impl Apply<'_> {
             if !matches!(why.class, Class::Ambiguous | Class::Exists) {
                 return Err(why.into());
             }
-            match self.look(kind, &change.address, &env, desired, None, why.class).await? {
+            match self.look(kind, &change.address, &env, desired, why.class).await? {
                 Some(live) => {
                     if let Some(foreign) = not_ours(&change.address, kind, &live, &env) {
                         return Err(why.hint(format!("it is not ours: {foreign}")).into());
@@ -128,7 +128,6 @@ impl Apply<'_> {
         address: &Address,
         env: &str,
         desired: &Value,
-        outputs: Option<&Outputs>,
         because: Class,
     ) -> Step<Option<Live>> {
         let looks = if because == Class::Ambiguous {
@@ -140,7 +139,7 @@ impl Apply<'_> {
             if look > 0 {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
             }
-            if let Some(live) = kind.observe(address, env, desired, outputs).await? {
+            if let Some(live) = kind.observe(address, env, desired, None).await? {
                 return Ok(Some(live));
             }
         }
@@ -166,7 +165,7 @@ impl Apply<'_> {
             let paths = fields.iter().map(|f| f.path.clone());
             self.update(kind, live, desired, Some(Changes::new(paths))).await?;
         }
-        let nothing = change.action == Action::Update && !fields_changed(&before, live, kind, desired);
+        let nothing = change.action == Action::Update && fields.is_empty();
         // Without a record to compare with, what differed may be no more than AWS's way of writing it.
         let known = kind.stale_reads() && before.is_some_and(|record| record.status == Status::Ready);
         let before = known.then(|| fields.iter().map(|f| (f.field(), shown.spec.get(f.field()))).collect());
@@ -342,10 +341,4 @@ fn with_fields(mut value: Value, fields: &BTreeSet<String>, from: &Value) -> Val
         }
     }
     value
-}
-
-fn fields_changed(before: &Option<Record>, live: &Live, kind: &dyn Kind, desired: &Value) -> bool {
-    let mut shown = live.clone();
-    shown.spec = comparable(kind, &live.spec);
-    !differences(&comparable(kind, desired), &shown, before.as_ref()).is_empty()
 }

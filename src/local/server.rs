@@ -68,6 +68,10 @@ pub(super) async fn launch(place: &Place, python: &Path, persist: bool) -> Resul
         program: python.to_owned(),
         source,
     })?;
+    // Before it is ready: should this process end first, what it started can still be found and stopped.
+    if let Some(pid) = child.id() {
+        Record { pid }.write(&place.record())?;
+    }
     let identity = ready(place, &mut child).await?;
     Record { pid: identity.pid }.write(&place.record())?;
     Ok(identity)

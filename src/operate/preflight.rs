@@ -1,7 +1,8 @@
 //! What would go wrong half-way is told before anything begins.
 
+use crate::aws::dynamodb::table::Table;
 use crate::aws::{Aws, lambda::function};
-use crate::engine::{Action, Plan};
+use crate::engine::{Action, Change, Plan};
 use crate::resource::{Failure, Reconciler};
 use serde_json::Value;
 use thiserror::Error;
@@ -50,6 +51,19 @@ pub async fn check(aws: &Aws, plan: &Plan) -> Result<Option<Failure>, PreflightE
         }
         _ => Ok(None),
     }
+}
+
+/// Why a plan loses data, if it does: a table's keys cannot be changed in place, and its items do not move by themselves.
+pub fn lost_data(plan: &Plan) -> Option<String> {
+    let lost = |change: &&Change| change.action == Action::Replace && change.kind == Table::KIND;
+    let change = plan.changes.iter().find(lost)?;
+    let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
+    Some(format!(
+        "{} would be replaced, and everything stored in it lost, because AWS cannot change {} of a table; nothing was \
+         changed. Change it back, or use --allow-data-loss",
+        change.address,
+        fields.join(", ")
+    ))
 }
 
 /// How many more executions are reserved after the plan than before.

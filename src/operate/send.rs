@@ -39,6 +39,9 @@ pub enum SendError {
     /// The API key could not be read.
     #[error("{0}")]
     Aws(#[from] Failure),
+    /// The key that is remembered is gone.
+    #[error("the API key {0} no longer exists; `fraudctl up` makes it again")]
+    KeyGone(String),
     /// The key has no value.
     #[error("the API key {0} has no value; run `fraudctl up` to repair it")]
     NoKey(String),
@@ -79,7 +82,10 @@ impl Transaction {
 /// The key does not exist, or may not be read.
 pub async fn api_key(aws: &Aws, id: &str) -> Result<String, SendError> {
     let read = || aws.apigateway.get_api_key().api_key(id).include_value(true).send();
-    let key = aws.call("apigateway:GetApiKey", read).await?;
+    let key = match aws.call("apigateway:GetApiKey", read).await {
+        Err(why) if why.is_not_found() => return Err(SendError::KeyGone(id.to_owned())),
+        read => read?,
+    };
     key.value
         .filter(|value| !value.is_empty())
         .ok_or_else(|| SendError::NoKey(id.to_owned()))

@@ -151,7 +151,7 @@ fn transaction_schema() -> Value {
 }
 
 /// Changes whenever anything that a deployment is a snapshot of does.
-fn fingerprint(graph: &Graph) -> String {
+pub fn fingerprint(graph: &Graph) -> String {
     let mut hash = Sha256::new();
     for address in [
         "api.validator",

@@ -127,3 +127,88 @@ where
 fn policy(statements: impl Into<serde_json::Value>) -> crate::aws::Document {
     crate::aws::Document::new(serde_json::json!({"Version": "2012-10-17", "Statement": statements.into()}))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::{Overrides, load};
+    use std::collections::BTreeSet;
+
+    fn graph() -> Graph {
+        let folder = tempfile::tempdir().unwrap();
+        let settings = load(folder.path(), "dev", &Overrides::default()).unwrap();
+        let stack = Stack {
+            settings: &settings,
+            account: "000000000000",
+            region: "us-east-1",
+            partition: "aws",
+            endpoint: None,
+        };
+        stack.graph(&|function| crate::artifact::Spec {
+            function: function.to_owned(),
+            fingerprint: String::new(),
+        })
+    }
+
+    #[test]
+    fn only_the_functions_and_what_stands_on_them_wait_for_the_build() {
+        let graph = graph();
+        let mut waiting: BTreeSet<Address> = ["artifacts.transaction-processor", "artifacts.pattern-analyzer"]
+            .map(Address::from)
+            .into();
+        loop {
+            let more = graph.nodes().filter(|node| !node.waits_for().is_disjoint(&waiting));
+            let more: BTreeSet<Address> = more.map(|node| node.address.clone()).collect();
+            if more.is_subset(&waiting) {
+                break;
+            }
+            waiting.extend(more);
+        }
+        let waiting: Vec<&str> = waiting.iter().map(Address::as_str).collect();
+        assert_eq!(
+            waiting,
+            [
+                "api.deployment",
+                "api.integration",
+                "api.permission",
+                "api.stage",
+                "api.usage_plan",
+                "api.usage_plan_key",
+                "artifacts.pattern-analyzer",
+                "artifacts.transaction-processor",
+                "functions.analyzer",
+                "functions.processor",
+                "functions.schedule_permission",
+                "functions.schedule_target",
+            ]
+        );
+    }
+
+    #[test]
+    fn every_resource_that_can_carry_tags_says_whose_it_is() {
+        for node in graph().nodes() {
+            if let Some(tags) = node.spec.get("tags") {
+                assert_eq!(tags[TAG_ENV], "dev", "{}", node.address);
+                assert_eq!(tags[TAG_ADDRESS], node.address.as_str());
+                assert_eq!(tags["Project"], "FraudDetection");
+            }
+        }
+    }
+
+    #[test]
+    fn the_deployment_changes_with_each_thing_it_is_a_snapshot_of() {
+        let fingerprint = |graph: &Graph| api::fingerprint(graph);
+        let before = fingerprint(&graph());
+        for address in [
+            "api.validator",
+            "api.model",
+            "api.transactions",
+            "api.post",
+            "api.integration",
+        ] {
+            let mut graph = graph();
+            graph.edit(address, |spec| spec["rest_api_id"] = "another".into());
+            assert_ne!(fingerprint(&graph), before, "{address}");
+        }
+    }
+}

@@ -11,12 +11,10 @@ pub const HIDDEN: &str = "(hidden)";
 /// no terminal.
 pub fn render(plan: &Plan) -> String {
     let mut text = String::new();
-    let shown = plan.changes.iter().filter(|change| change.action != Action::Unchanged);
-    let width = shown
-        .clone()
-        .map(|c| c.address.as_str().len())
-        .max()
-        .unwrap_or_default();
+    let mut shown: Vec<&Change> = plan.changes.iter().filter(|c| c.action != Action::Unchanged).collect();
+    // Room by room, for the reader; the order of the work is the engine's.
+    shown.sort_by_key(|change| &change.address);
+    let width = shown.iter().map(|c| c.address.as_str().len()).max().unwrap_or_default();
     for change in shown {
         let _ = writeln!(text, "  {}", headline(change, width));
         for field in &change.fields {
@@ -34,6 +32,10 @@ pub fn render(plan: &Plan) -> String {
         let _ = writeln!(text, "  {} {address} is left alone: {why}", style("!").yellow());
     }
     let summary = plan.summary();
+    if plan.is_empty() && summary.unchanged == 0 {
+        let _ = writeln!(text, "Nothing stands, and nothing is to be done.");
+        return text;
+    }
     if plan.is_empty() {
         let _ = writeln!(
             text,
@@ -42,7 +44,13 @@ pub fn render(plan: &Plan) -> String {
         );
         return text;
     }
+    let builds = plan
+        .changes
+        .iter()
+        .filter(|change| change.action == Action::Build)
+        .count();
     let parts = [
+        (builds, "to build"),
         (summary.create, "to create"),
         (summary.adopt, "to adopt"),
         (summary.update, "to update"),
@@ -74,6 +82,7 @@ fn headline(change: &Change, width: usize) -> String {
         (Action::Replace, true, _) => " (the new one before the old one goes)",
         (Action::Replace, false, _) => " (the old one goes first)",
         (Action::Delete, _, true) => " (replaced earlier)",
+        (Action::Create, ..) if change.gone => " (drift: it was removed outside of fraudctl)",
         _ => "",
     };
     format!(

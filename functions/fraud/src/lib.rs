@@ -3,6 +3,8 @@
 //! Pure: no AWS, no clock, no I/O. Times are arguments, in seconds since the Unix epoch. Amounts, scores and thresholds
 //! are decimals from the request's text to the stored item; no float is involved anywhere.
 //!
+//! Beside it stands what the two functions around it share: their settings, and how a line of their logs looks.
+//!
 //! ```
 //! use fraud::{Alert, Threshold, Transaction, assess};
 //!
@@ -23,9 +25,11 @@ mod body;
 
 pub mod alert;
 pub mod invalid;
+pub mod log;
 pub mod pattern;
 pub mod rules;
 pub mod score;
+pub mod settings;
 pub mod threshold;
 pub mod transaction;
 

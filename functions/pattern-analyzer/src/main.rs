@@ -11,21 +11,21 @@ mod failure;
 mod log;
 mod outside;
 mod publisher;
-mod settings;
 mod store;
 
+use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use fraud::settings::Settings;
 use lambda_runtime::{Error, LambdaEvent, service_fn};
 
 use crate::event::ScheduledEvent;
 use crate::outside::Aws;
-use crate::settings::Settings;
 
 // One event at a time is all that an instance ever sees, so one thread serves it.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let settings = Settings::from_environment()?;
+    let settings = Settings::from_lookup(|name| env::var(name).ok())?;
     let aws = Aws::connect(settings).await;
     let aws = &aws;
     // An invocation by hand may come without any payload at all.

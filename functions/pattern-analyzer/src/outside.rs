@@ -1,11 +1,11 @@
 //! The world around the analysis: what it needs done, and AWS doing it.
 
+use fraud::settings::Settings;
 use fraud::{Alert, Pattern, Window};
 
 use crate::clients;
 use crate::failure::AnalyzeError;
 use crate::publisher::Publisher;
-use crate::settings::Settings;
 use crate::store::Store;
 
 /// What the analysis needs done outside of itself.

@@ -16,6 +16,7 @@ mod store;
 mod threshold;
 
 use std::convert::Infallible;
+use std::env;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
@@ -27,7 +28,7 @@ use crate::settings::Settings;
 // One request at a time is all that an instance ever sees, so one thread serves it and its few concurrent calls.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
-    let settings = Settings::from_environment()?;
+    let settings = Settings::from_lookup(|name| env::var(name).ok())?;
     let aws = Aws::connect(settings).await;
     let aws = &aws;
     lambda_runtime::run(service_fn(move |event: LambdaEvent<ProxyEvent>| async move {

@@ -51,8 +51,8 @@ impl Aws {
         let shared = clients::configuration().await;
         let threshold_parameter = settings.threshold_parameter();
         Self {
-            store: Store::new(aws_sdk_dynamodb::Client::new(&shared), settings.table),
-            publisher: Publisher::new(aws_sdk_sns::Client::new(&shared), settings.topic_arn),
+            store: Store::new(aws_sdk_dynamodb::Client::new(&shared), settings.shared.table),
+            publisher: Publisher::new(aws_sdk_sns::Client::new(&shared), settings.shared.topic_arn),
             threshold: ThresholdSource::new(clients::ssm(&shared), threshold_parameter),
         }
     }

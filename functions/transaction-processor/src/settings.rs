@@ -1,38 +1,26 @@
 //! What the function is told through its environment.
 
-use std::env;
+use fraud::settings::{self, MissingVariable, required};
 
 /// Where to store, whom to tell, and which deployment this is.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
-    /// The table's name, from `DYNAMODB_TABLE`.
-    pub table: String,
-    /// The alert topic's ARN, from `SNS_TOPIC_ARN`.
-    pub topic_arn: String,
+    /// What the other function is told too.
+    pub shared: settings::Settings,
     /// The environment's name, from `ENVIRONMENT`.
     pub environment: String,
 }
 
 impl Settings {
-    /// Reads the process's environment.
+    /// Reads every variable with `lookup`.
     ///
     /// # Errors
     ///
-    /// A variable is not set, is empty, or is not UTF-8.
-    pub fn from_environment() -> Result<Self, MissingVariable> {
-        Self::from_lookup(|name| env::var(name).ok())
-    }
-
-    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, MissingVariable> {
-        let required = |name: &'static str| {
-            lookup(name)
-                .filter(|value| !value.is_empty())
-                .ok_or(MissingVariable(name))
-        };
+    /// A variable is not set or is empty.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, MissingVariable> {
         Ok(Self {
-            table: required("DYNAMODB_TABLE")?,
-            topic_arn: required("SNS_TOPIC_ARN")?,
-            environment: required("ENVIRONMENT")?,
+            shared: settings::Settings::from_lookup(&lookup)?,
+            environment: required(&lookup, "ENVIRONMENT")?,
         })
     }
 
@@ -42,33 +30,20 @@ impl Settings {
     }
 }
 
-/// The environment lacks a variable that the function cannot do without.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
-#[error("the environment variable {0} is not set")]
-pub struct MissingVariable(&'static str);
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn all_three_variables_are_required() {
+    fn the_environment_is_required_too() {
         let complete = Settings::from_lookup(|name| Some(format!("the {name}"))).expect("complete");
-        assert_eq!(complete.table, "the DYNAMODB_TABLE");
-        assert_eq!(complete.topic_arn, "the SNS_TOPIC_ARN");
+        assert_eq!(complete.shared.table, "the DYNAMODB_TABLE");
+        assert_eq!(complete.shared.topic_arn, "the SNS_TOPIC_ARN");
         assert_eq!(complete.environment, "the ENVIRONMENT");
 
         for missing in ["DYNAMODB_TABLE", "SNS_TOPIC_ARN", "ENVIRONMENT"] {
-            for value in [None, Some(String::new())] {
-                let outcome = Settings::from_lookup(|name| {
-                    if name == missing {
-                        value.clone()
-                    } else {
-                        Some("set".to_owned())
-                    }
-                });
-                assert_eq!(outcome, Err(MissingVariable(missing)));
-            }
+            let outcome = Settings::from_lookup(|name| (name != missing).then(|| "set".to_owned()));
+            assert_eq!(outcome, Err(MissingVariable(missing)));
         }
     }
 

@@ -1,8 +1,9 @@
 //! An API key. Its value is a secret that stays in AWS: it is never asked for, and where a reply carries it all the
 //! same, it is dropped with the reply.
 
-use super::{PAGE, arn, gone, non_empty, pages, replace, retag, tags};
-use crate::aws::Aws;
+use super::{PAGE, arn, non_empty, pages, replace, retag};
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_apigateway::types::PatchOperation;
 use serde::{Deserialize, Serialize};
@@ -108,11 +109,7 @@ impl ApiKey {
                 self.0.apigateway.get_api_key().api_key(id).include_value(false).send()
             })
             .await;
-        match found {
-            Ok(key) => Ok(Some(observed(key.id, key.name, key.description, key.enabled, key.tags))),
-            Err(why) if why.is_not_found() => Ok(None),
-            Err(why) => Err(why),
-        }
+        Ok(present(found)?.map(|key| observed(key.id, key.name, key.description, key.enabled, key.tags)))
     }
 
     async fn list(&self) -> Result<Arc<Vec<Observed<Spec>>>, Failure> {
@@ -151,7 +148,7 @@ fn observed(
         name: name.unwrap_or_default(),
         description: description.unwrap_or_default(),
         enabled,
-        tags: tags(found),
+        tags: tags::ours(found.unwrap_or_default()),
     };
     Observed::new(spec, outputs(id))
 }

@@ -1,7 +1,8 @@
 //! A deployment: a snapshot of a REST API, which a stage serves. The description says of what state it is one.
 
-use super::{PAGE, alone, gone, pages};
+use super::{PAGE, alone, pages};
 use crate::aws::Aws;
+use crate::aws::absent::gone;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_apigateway::types::Deployment as Found;
 use serde::{Deserialize, Serialize};

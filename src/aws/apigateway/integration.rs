@@ -1,7 +1,8 @@
 //! An integration: what answers a method. It lives in the method and goes with it.
 
-use super::{alone, gone, method};
+use super::{alone, method};
 use crate::aws::Aws;
+use crate::aws::absent::gone;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_apigateway::types::{Integration as Found, IntegrationType};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! A method of a resource: who may call it and what is checked first.
 
-use super::{alone, gone, method, non_empty, patch, replace};
+use super::{alone, method, non_empty, patch, replace};
 use crate::aws::Aws;
+use crate::aws::absent::gone;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use serde::{Deserialize, Serialize};

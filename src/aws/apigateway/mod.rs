@@ -12,10 +12,10 @@ pub mod usage_plan;
 pub mod usage_plan_key;
 pub mod validator;
 
-use crate::aws::Aws;
+use crate::aws::absent::present;
+use crate::aws::{Aws, tags};
 use crate::resource::{Failure, Tags};
 use aws_sdk_apigateway::types::{Method, Op, PatchOperation, Resource};
-use std::collections::HashMap;
 use std::future::Future;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
@@ -36,10 +36,8 @@ where
     let mut all = Vec::new();
     let mut position = None;
     loop {
-        let (items, next) = match read(position).await {
-            Ok(page) => page,
-            Err(why) if why.is_not_found() => return Ok(Vec::new()),
-            Err(why) => return Err(why),
+        let Some((items, next)) = present(read(position).await)? else {
+            return Ok(Vec::new());
         };
         all.extend(items.unwrap_or_default());
         position = next.filter(|next| !next.is_empty());
@@ -83,40 +81,27 @@ fn arn(aws: &Aws, path: &str) -> String {
     format!("arn:{}:apigateway:{}::{path}", aws.partition(), aws.region)
 }
 
-/// The tags that are not AWS's own.
-fn tags(found: Option<HashMap<String, String>>) -> Tags {
-    found
-        .unwrap_or_default()
-        .into_iter()
-        .filter(|(key, _)| !key.starts_with("aws:"))
-        .collect()
-}
-
 /// Brings the tags of `arn` from `live` to `desired`.
 async fn retag(aws: &Aws, arn: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
-    let gone: Vec<_> = live.keys().filter(|key| !desired.contains_key(*key)).cloned().collect();
-    if !gone.is_empty() {
-        aws.call("apigateway:UntagResource", || {
-            aws.apigateway
-                .untag_resource()
-                .resource_arn(arn)
-                .set_tag_keys(Some(gone.clone()))
-                .send()
-        })
-        .await?;
-    }
-    if !desired.is_empty() {
-        aws.call("apigateway:TagResource", || {
-            let tags = desired.clone().into_iter().collect();
-            aws.apigateway
-                .tag_resource()
-                .resource_arn(arn)
-                .set_tags(Some(tags))
-                .send()
-        })
-        .await?;
-    }
-    Ok(())
+    tags::sync(
+        live,
+        desired,
+        |keys| async move {
+            aws.call("apigateway:UntagResource", || {
+                let untag = aws.apigateway.untag_resource().resource_arn(arn);
+                untag.set_tag_keys(Some(keys.clone())).send()
+            })
+            .await
+        },
+        |tags| async move {
+            aws.call("apigateway:TagResource", || {
+                let tag = aws.apigateway.tag_resource().resource_arn(arn);
+                tag.set_tags(Some(tags.clone().into_iter().collect())).send()
+            })
+            .await
+        },
+    )
+    .await
 }
 
 /// One step of an update.
@@ -129,14 +114,6 @@ fn replace(path: impl Into<String>, value: impl Into<String>) -> PatchOperation 
     patch(Op::Replace, path, Some(value.into()))
 }
 
-/// The outcome of a delete: gone already is success.
-fn gone<T>(deleted: Result<T, Failure>) -> Result<(), Failure> {
-    match deleted {
-        Err(why) if !why.is_not_found() => Err(why),
-        _ => Ok(()),
-    }
-}
-
 /// A field that is sent only when it says something.
 fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())
@@ -145,15 +122,6 @@ fn non_empty(text: &str) -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn tags_of_aws_itself_are_not_ours_to_see() {
-        let found = HashMap::from([
-            ("aws:x".to_owned(), "1".to_owned()),
-            ("Project".to_owned(), "p".to_owned()),
-        ]);
-        assert_eq!(tags(Some(found)), Tags::from([("Project".to_owned(), "p".to_owned())]));
-    }
 
     #[tokio::test]
     async fn every_page_is_read_and_a_list_of_nothing_is_empty() {
@@ -169,13 +137,5 @@ mod tests {
             Err::<(Option<Vec<String>>, _), _>(why)
         };
         assert_eq!(pages(missing).await.unwrap(), Vec::<String>::new());
-    }
-
-    #[test]
-    fn only_what_exists_can_fail_to_be_deleted() {
-        let mut why = Failure::new("apigateway:DeleteModel", "NotFoundException", "");
-        assert!(gone::<()>(Err(why.clone())).is_err());
-        why.class = crate::resource::Class::NotFound;
-        assert!(gone::<()>(Err(why)).is_ok());
     }
 }

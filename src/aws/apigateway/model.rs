@@ -1,7 +1,8 @@
 //! A model: the JSON schema that a request's body has to satisfy.
 
-use super::{PAGE, alone, gone, non_empty, pages, replace};
+use super::{PAGE, alone, non_empty, pages, replace};
 use crate::aws::Aws;
+use crate::aws::absent::gone;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_apigateway::types::{Model as Found, PatchOperation};
 use serde::{Deserialize, Serialize};

@@ -1,7 +1,8 @@
 //! A resource: one part of a path. The root, `/`, comes with the REST API.
 
-use super::{alone, gone, resources};
+use super::{alone, resources};
 use crate::aws::Aws;
+use crate::aws::absent::gone;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_apigateway::types::Resource as Found;
 use serde::{Deserialize, Serialize};

@@ -1,8 +1,9 @@
 //! A REST API: what contains resources, methods, deployments and stages. Its name is not unique; its tags tell whose it
 //! is.
 
-use super::{PAGE, alone, arn, gone, non_empty, pages, replace, retag, tags};
-use crate::aws::Aws;
+use super::{PAGE, alone, arn, non_empty, pages, replace, retag};
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType, PatchOperation, RestApi as Found};
 use serde::{Deserialize, Serialize};
@@ -40,7 +41,9 @@ impl Reconciler for RestApi {
             return Ok(Some(self.observed(found)));
         }
         let all = self.list().await?;
-        let found = all.iter().find(|api| target.owns(&tags(api.tags.clone())));
+        let found = all
+            .iter()
+            .find(|api| target.owns(&tags::ours(api.tags.clone().unwrap_or_default())));
         Ok(found.cloned().map(|found| self.observed(found)))
     }
 
@@ -118,20 +121,16 @@ impl RestApi {
                 self.0.apigateway.get_rest_api().rest_api_id(id).send()
             })
             .await;
-        match found {
-            Ok(api) => Ok(Some(
-                Found::builder()
-                    .set_id(api.id)
-                    .set_name(api.name)
-                    .set_description(api.description)
-                    .set_endpoint_configuration(api.endpoint_configuration)
-                    .set_root_resource_id(api.root_resource_id)
-                    .set_tags(api.tags)
-                    .build(),
-            )),
-            Err(why) if why.is_not_found() => Ok(None),
-            Err(why) => Err(why),
-        }
+        Ok(present(found)?.map(|api| {
+            Found::builder()
+                .set_id(api.id)
+                .set_name(api.name)
+                .set_description(api.description)
+                .set_endpoint_configuration(api.endpoint_configuration)
+                .set_root_resource_id(api.root_resource_id)
+                .set_tags(api.tags)
+                .build()
+        }))
     }
 
     async fn list(&self) -> Result<Arc<Vec<Found>>, Failure> {
@@ -161,7 +160,7 @@ impl RestApi {
             name: api.name.unwrap_or_default(),
             description: api.description.unwrap_or_default(),
             endpoint_type: types.first().map_or("", EndpointType::as_str).to_owned(),
-            tags: tags(api.tags),
+            tags: tags::ours(api.tags.unwrap_or_default()),
         };
         Observed::new(
             spec,

@@ -1,7 +1,8 @@
 //! A stage: the name under which a deployment is served.
 
-use super::{alone, arn, gone, replace, retag, tags};
-use crate::aws::Aws;
+use super::{alone, arn, replace, retag};
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_apigateway::types::PatchOperation;
 use serde::{Deserialize, Serialize};
@@ -54,17 +55,13 @@ impl Reconciler for Stage {
                     .send()
             })
             .await;
-        let found = match found {
-            Ok(found) => found,
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
-        };
+        let Some(found) = present(found)? else { return Ok(None) };
         let spec = Spec {
             rest_api_id: wanted.rest_api_id.clone(),
             name: wanted.name.clone(),
             deployment_id: found.deployment_id.unwrap_or_default(),
             tracing: found.tracing_enabled,
-            tags: tags(found.tags),
+            tags: tags::ours(found.tags.unwrap_or_default()),
         };
         let outputs = self.predict(&spec);
         Ok(Some(Observed::new(spec, outputs)))

@@ -1,8 +1,9 @@
 //! A usage plan: how much the keys in it may call the stages in it.
 
-use super::{PAGE, alone, arn, gone, non_empty, pages, patch, replace, retag, tags};
-use crate::aws::Aws;
+use super::{PAGE, alone, arn, non_empty, pages, patch, replace, retag};
+use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_apigateway::types::{ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, UsagePlan as Found};
 use serde::{Deserialize, Serialize};
@@ -45,7 +46,9 @@ impl Reconciler for UsagePlan {
             return Ok(Some(observed(found)));
         }
         let all = self.list().await?;
-        let found = all.iter().find(|plan| target.owns(&tags(plan.tags.clone())));
+        let found = all
+            .iter()
+            .find(|plan| target.owns(&tags::ours(plan.tags.clone().unwrap_or_default())));
         Ok(found.cloned().map(observed))
     }
 
@@ -114,20 +117,16 @@ impl UsagePlan {
                 self.0.apigateway.get_usage_plan().usage_plan_id(id).send()
             })
             .await;
-        match found {
-            Ok(plan) => Ok(Some(
-                Found::builder()
-                    .set_id(plan.id)
-                    .set_name(plan.name)
-                    .set_description(plan.description)
-                    .set_quota(plan.quota)
-                    .set_api_stages(plan.api_stages)
-                    .set_tags(plan.tags)
-                    .build(),
-            )),
-            Err(why) if why.is_not_found() => Ok(None),
-            Err(why) => Err(why),
-        }
+        Ok(present(found)?.map(|plan| {
+            Found::builder()
+                .set_id(plan.id)
+                .set_name(plan.name)
+                .set_description(plan.description)
+                .set_quota(plan.quota)
+                .set_api_stages(plan.api_stages)
+                .set_tags(plan.tags)
+                .build()
+        }))
     }
 
     async fn list(&self) -> Result<Arc<Vec<Found>>, Failure> {
@@ -184,7 +183,7 @@ fn observed(plan: Found) -> Observed<Spec> {
                 )
             })
             .collect(),
-        tags: tags(plan.tags),
+        tags: tags::ours(plan.tags.unwrap_or_default()),
     };
     Observed::new(spec, outputs(plan.id))
 }

@@ -1,7 +1,8 @@
 //! An API key's place in a usage plan. Replies carry the key's value, which is dropped with them.
 
-use super::{PAGE, alone, gone, pages};
+use super::{PAGE, alone, pages};
 use crate::aws::Aws;
+use crate::aws::absent::gone;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;

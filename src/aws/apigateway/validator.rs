@@ -1,7 +1,8 @@
 //! A request validator: what API Gateway checks of a request before it reaches the integration.
 
-use super::{PAGE, alone, gone, pages, replace};
+use super::{PAGE, alone, pages, replace};
 use crate::aws::Aws;
+use crate::aws::absent::gone;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_apigateway::types::{PatchOperation, RequestValidator};
 use serde::{Deserialize, Serialize};

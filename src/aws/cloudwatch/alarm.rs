@@ -1,6 +1,7 @@
 //! An alarm on one metric, or on an expression over several.
 
-use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_cloudwatch::types as wire;
 use serde::{Deserialize, Serialize};
@@ -109,12 +110,9 @@ impl Reconciler for Alarm {
                 self.0.cloudwatch.list_tags_for_resource().resource_arn(&arn).send()
             })
             .await;
-        let tags = match found {
-            Ok(found) => found.tags.unwrap_or_default(),
-            // Deleted between the two calls.
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
-        };
+        // Deleted between the two calls.
+        let Some(found) = present(found)? else { return Ok(None) };
+        let tags = found.tags.unwrap_or_default();
         Ok(Some(Observed::new(observed(alarm, tags, target.spec), outputs)))
     }
 
@@ -141,30 +139,26 @@ impl Reconciler for Alarm {
             self.put(spec, None).await?;
         }
         if changes.has("tags") {
-            let gone: Vec<_> = live
-                .spec
-                .tags
-                .keys()
-                .filter(|k| !spec.tags.contains_key(*k))
-                .cloned()
-                .collect();
-            if !gone.is_empty() {
-                self.0
-                    .call("cloudwatch:UntagResource", || {
-                        let untag = self.0.cloudwatch.untag_resource().resource_arn(arn);
-                        untag.set_tag_keys(Some(gone.clone())).send()
+            let aws = &self.0;
+            tags::sync(
+                &live.spec.tags,
+                &spec.tags,
+                |keys| async move {
+                    aws.call("cloudwatch:UntagResource", || {
+                        let untag = aws.cloudwatch.untag_resource().resource_arn(arn);
+                        untag.set_tag_keys(Some(keys.clone())).send()
                     })
-                    .await?;
-            }
-            let tags = to_wire(&spec.tags);
-            if !tags.is_empty() {
-                self.0
-                    .call("cloudwatch:TagResource", || {
-                        let tag = self.0.cloudwatch.tag_resource().resource_arn(arn);
-                        tag.set_tags(Some(tags.clone())).send()
+                    .await
+                },
+                |tags| async move {
+                    aws.call("cloudwatch:TagResource", || {
+                        let tag = aws.cloudwatch.tag_resource().resource_arn(arn);
+                        tag.set_tags(Some(to_wire(&tags))).send()
                     })
-                    .await?;
-            }
+                    .await
+                },
+            )
+            .await?;
         }
         Ok(())
     }
@@ -177,10 +171,7 @@ impl Reconciler for Alarm {
                 self.0.cloudwatch.delete_alarms().alarm_names(name).send()
             })
             .await;
-        match deleted {
-            Err(why) if !why.is_not_found() => Err(why),
-            _ => Ok(()),
-        }
+        gone(deleted)
     }
 }
 
@@ -274,7 +265,7 @@ fn observed(alarm: &wire::MetricAlarm, tags: Vec<wire::Tag>, wanted: &Spec) -> S
         missing_data: alarm.treat_missing_data.clone().unwrap_or_else(|| "missing".to_owned()),
         alarm_actions: alarm.alarm_actions().iter().cloned().collect(),
         actions_enabled: alarm.actions_enabled.unwrap_or_else(yes),
-        tags: tags.filter(|(key, _)| !key.starts_with("aws:")).collect(),
+        tags: tags::ours(tags),
     }
 }
 

@@ -1,6 +1,7 @@
 //! A table's properties in AWS's shapes and back, and what sets two tables apart. Makes no calls.
 
 use super::table::{Details, Index, Spec};
+use crate::aws::tags;
 use crate::resource::{Failure, Tags};
 use aws_sdk_dynamodb::types::{
     AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType, Projection,
@@ -186,10 +187,9 @@ pub(super) fn encryption(key: Option<&str>) -> SseSpecification {
 }
 
 pub(super) fn tag_list(tags: &Tags) -> Result<Vec<Tag>, Failure> {
-    tags.iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|why| invalid(&why))
+    tags::list(tags, "dynamodb:TagResource", |key, value| {
+        Tag::builder().key(key).value(value).build()
+    })
 }
 
 pub(super) fn invalid(why: &BuildError) -> Failure {

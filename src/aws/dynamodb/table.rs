@@ -4,7 +4,8 @@ use super::shape::{
     busy, definitions, encryption, index_changes, invalid, key_schema, new_index, projection, same_key_types, spec,
     tag_list,
 };
-use crate::aws::Aws;
+use crate::aws::absent::present;
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
@@ -92,11 +93,9 @@ impl Reconciler for Table {
             self.settle(name, READY).await?;
             details = self.details(name).await;
         }
-        let details = match details {
-            Ok(details) => details,
-            // Deleted between two calls.
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
+        // Deleted between two calls.
+        let Some(details) = present(details)? else {
+            return Ok(None);
         };
         let spec = spec(name, &table, details);
         let mut outputs = self.predict(&spec);
@@ -199,10 +198,9 @@ impl Reconciler for Table {
                 aws.dynamodb.delete_table().table_name(name).send()
             })
             .await;
-        match deleted {
-            Ok(_) => self.gone(name).await,
-            Err(why) if why.is_not_found() => Ok(()),
-            Err(why) => Err(why),
+        match present(deleted)? {
+            Some(_) => self.gone(name).await,
+            None => Ok(()),
         }
     }
 }
@@ -227,11 +225,8 @@ impl Table {
                 aws.dynamodb.describe_table().table_name(name).send()
             })
             .await;
-        match found {
-            Ok(found) => Ok(found.table.filter(|t| t.table_status() != Some(&TableStatus::Deleting))),
-            Err(why) if why.is_not_found() => Ok(None),
-            Err(why) => Err(why),
-        }
+        let table = present(found)?.and_then(|found| found.table);
+        Ok(table.filter(|t| t.table_status() != Some(&TableStatus::Deleting)))
     }
 
     async fn details(&self, name: &str) -> Result<Details, Failure> {
@@ -285,8 +280,7 @@ impl Table {
             );
             token = page.next_token.filter(|token| !token.is_empty());
             if token.is_none() {
-                tags.retain(|key, _| !key.starts_with("aws:"));
-                return Ok(tags);
+                return Ok(tags::ours(tags));
             }
         }
     }
@@ -327,14 +321,13 @@ impl Table {
                     aws.dynamodb.describe_table().table_name(name).send()
                 })
                 .await;
-            match found {
-                Ok(_) if start.elapsed() >= READY => {
-                    return Err(late(&format!("the table {name} to be gone"), READY));
-                }
-                Ok(_) => sleep(pause).await,
-                Err(why) if why.is_not_found() => return Ok(()),
-                Err(why) => return Err(why),
+            if present(found)?.is_none() {
+                return Ok(());
             }
+            if start.elapsed() >= READY {
+                return Err(late(&format!("the table {name} to be gone"), READY));
+            }
+            sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(3));
         }
     }
@@ -431,29 +424,26 @@ impl Table {
 
     async fn tag(&self, arn: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
         let aws = &self.0;
-        let gone: Vec<_> = live.keys().filter(|key| !desired.contains_key(*key)).cloned().collect();
-        if !gone.is_empty() {
-            aws.call("dynamodb:UntagResource", || {
-                aws.dynamodb
-                    .untag_resource()
-                    .resource_arn(arn)
-                    .set_tag_keys(Some(gone.clone()))
-                    .send()
-            })
-            .await?;
-        }
-        let tags = tag_list(desired)?;
-        if !tags.is_empty() {
-            aws.call("dynamodb:TagResource", || {
-                aws.dynamodb
-                    .tag_resource()
-                    .resource_arn(arn)
-                    .set_tags(Some(tags.clone()))
-                    .send()
-            })
-            .await?;
-        }
-        Ok(())
+        tags::sync(
+            live,
+            desired,
+            |keys| async move {
+                aws.call("dynamodb:UntagResource", || {
+                    let untag = aws.dynamodb.untag_resource().resource_arn(arn);
+                    untag.set_tag_keys(Some(keys.clone())).send()
+                })
+                .await
+            },
+            |tags| async move {
+                let tags = tag_list(&tags)?;
+                aws.call("dynamodb:TagResource", || {
+                    let tag = aws.dynamodb.tag_resource().resource_arn(arn);
+                    tag.set_tags(Some(tags.clone())).send()
+                })
+                .await
+            },
+        )
+        .await
     }
 }
 

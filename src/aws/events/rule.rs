@@ -1,7 +1,8 @@
 //! A rule on the default event bus that runs by the clock.
 
 use super::target::{list, remove};
-use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_eventbridge::types::{RuleState, Tag};
 use serde::{Deserialize, Serialize};
@@ -48,10 +49,9 @@ impl Reconciler for Rule {
         let tags = self.0.call("events:ListTagsForResource", || {
             self.0.events.list_tags_for_resource().resource_arn(&arn).send()
         });
-        let (rule, tags) = match tokio::try_join!(rule, tags) {
-            Ok(both) => both,
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
+        let both = tokio::try_join!(rule, tags);
+        let Some((rule, tags)) = present(both)? else {
+            return Ok(None);
         };
         let tags = tags.tags.unwrap_or_default().into_iter();
         let spec = Spec {
@@ -59,10 +59,7 @@ impl Reconciler for Rule {
             description: rule.description.unwrap_or_default(),
             schedule: rule.schedule_expression.unwrap_or_default(),
             enabled: rule.state != Some(RuleState::Disabled),
-            tags: tags
-                .filter(|tag| !tag.key.starts_with("aws:"))
-                .map(|tag| (tag.key, tag.value))
-                .collect(),
+            tags: tags::ours(tags.map(|tag| (tag.key, tag.value))),
         };
         if let Some(arn) = rule.arn {
             outputs.insert("arn".to_owned(), arn);
@@ -83,34 +80,27 @@ impl Reconciler for Rule {
             self.put(spec, None).await?;
         }
         if changes.has("tags") {
-            let gone: Vec<_> = live
-                .spec
-                .tags
-                .keys()
-                .filter(|k| !spec.tags.contains_key(*k))
-                .cloned()
-                .collect();
-            if !gone.is_empty() {
-                self.0
-                    .call("events:UntagResource", || {
-                        let untag = self.0.events.untag_resource().resource_arn(arn);
-                        untag.set_tag_keys(Some(gone.clone())).send()
+            let aws = &self.0;
+            tags::sync(
+                &live.spec.tags,
+                &spec.tags,
+                |keys| async move {
+                    aws.call("events:UntagResource", || {
+                        let untag = aws.events.untag_resource().resource_arn(arn);
+                        untag.set_tag_keys(Some(keys.clone())).send()
                     })
-                    .await?;
-            }
-            let tags = to_wire(&spec.tags)?;
-            if !tags.is_empty() {
-                self.0
-                    .call("events:TagResource", || {
-                        self.0
-                            .events
-                            .tag_resource()
-                            .resource_arn(arn)
-                            .set_tags(Some(tags.clone()))
-                            .send()
+                    .await
+                },
+                |tags| async move {
+                    let tags = to_wire(&tags)?;
+                    aws.call("events:TagResource", || {
+                        let tag = aws.events.tag_resource().resource_arn(arn);
+                        tag.set_tags(Some(tags.clone())).send()
                     })
-                    .await?;
-            }
+                    .await
+                },
+            )
+            .await?;
         }
         Ok(())
     }
@@ -118,20 +108,15 @@ impl Reconciler for Rule {
     /// With whatever targets it still has: EventBridge does not delete a rule otherwise.
     async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
         let name = &live.spec.name;
-        let targets = match list(&self.0, name).await {
-            Ok(targets) => targets,
-            Err(why) if why.is_not_found() => return Ok(()),
-            Err(why) => return Err(why),
+        let Some(targets) = present(list(&self.0, name).await)? else {
+            return Ok(());
         };
         remove(&self.0, name, targets.into_iter().map(|target| target.id).collect()).await?;
         let deleted = self
             .0
             .call("events:DeleteRule", || self.0.events.delete_rule().name(name).send())
             .await;
-        match deleted {
-            Err(why) if !why.is_not_found() => Err(why),
-            _ => Ok(()),
-        }
+        gone(deleted)
     }
 }
 
@@ -161,10 +146,9 @@ impl Rule {
 }
 
 fn to_wire(tags: &Tags) -> Result<Vec<Tag>, Failure> {
-    tags.iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect::<Result<_, _>>()
-        .map_err(|why| Failure::new("events:TagResource", "InvalidTag", why.to_string()))
+    tags::list(tags, "events:TagResource", |key, value| {
+        Tag::builder().key(key).value(value).build()
+    })
 }
 
 #[cfg(test)]

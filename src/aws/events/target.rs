@@ -1,6 +1,7 @@
 //! What a rule invokes, and what becomes of events that it does not take.
 
 use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
 use crate::aws::retry::{Verdict, classify};
 use crate::aws::wait::once_known;
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Target};
@@ -53,12 +54,9 @@ impl Reconciler for EventTarget {
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let Spec { rule, id, .. } = target.spec;
         let key = format!("events:ListTargetsByRule {rule}");
-        let all = match self.0.shared(key, || list(&self.0, rule)).await {
-            Ok(all) => all,
-            // No rule, no targets.
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
-        };
+        let all = self.0.shared(key, || list(&self.0, rule)).await;
+        // No rule, no targets.
+        let Some(all) = present(all)? else { return Ok(None) };
         let found = all.iter().find(|one| one.id == *id);
         Ok(found.map(|found| Observed::new(observed(rule, found), Outputs::new())))
     }
@@ -154,10 +152,7 @@ pub(super) async fn remove(aws: &Aws, rule: &str, ids: Vec<String>) -> Result<()
             Ok(failed.find(|why| !why.is_not_found()))
         })
         .await;
-        match removed {
-            Err(why) if !why.is_not_found() => return Err(why),
-            _ => {}
-        }
+        gone(removed)?;
     }
     Ok(())
 }

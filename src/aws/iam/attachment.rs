@@ -1,7 +1,7 @@
 //! A managed policy on a role.
 
-use super::wire::present;
 use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,5 @@ pub(super) async fn detach(aws: &Aws, role: &str, policy_arn: &str) -> Result<()
                 .send()
         })
         .await;
-    present(detached)?;
-    Ok(())
+    gone(detached)
 }

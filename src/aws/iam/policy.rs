@@ -1,9 +1,10 @@
 //! A managed policy. Its document is kept in versions, of which one is the default and in force.
 
 use super::attachment::detach;
-use super::wire::{decode, from_wire, present, to_wire};
+use super::wire::{decode, from_wire, to_wire};
+use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
-use crate::aws::{Aws, Document};
+use crate::aws::{Aws, Document, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_iam::types::{PolicyUsageType, PolicyVersion};
 use serde::{Deserialize, Serialize};
@@ -122,38 +123,26 @@ impl Reconciler for Policy {
                 .await?;
         }
         if changes.has("tags") {
-            let gone: Vec<_> = live
-                .spec
-                .tags
-                .keys()
-                .filter(|k| !spec.tags.contains_key(*k))
-                .cloned()
-                .collect();
-            if !gone.is_empty() {
-                self.0
-                    .call("iam:UntagPolicy", || {
-                        self.0
-                            .iam
-                            .untag_policy()
-                            .policy_arn(arn)
-                            .set_tag_keys(Some(gone.clone()))
-                            .send()
+            let aws = &self.0;
+            tags::sync(
+                &live.spec.tags,
+                &spec.tags,
+                |keys| async move {
+                    aws.call("iam:UntagPolicy", || {
+                        let untag = aws.iam.untag_policy().policy_arn(arn);
+                        untag.set_tag_keys(Some(keys.clone())).send()
                     })
-                    .await?;
-            }
-            let tags = to_wire(&spec.tags)?;
-            if !tags.is_empty() {
-                self.0
-                    .call("iam:TagPolicy", || {
-                        self.0
-                            .iam
-                            .tag_policy()
-                            .policy_arn(arn)
-                            .set_tags(Some(tags.clone()))
-                            .send()
+                    .await
+                },
+                |tags| async move {
+                    let tags = to_wire(&tags)?;
+                    aws.call("iam:TagPolicy", || {
+                        aws.iam.tag_policy().policy_arn(arn).set_tags(Some(tags.clone())).send()
                     })
-                    .await?;
-            }
+                    .await
+                },
+            )
+            .await?;
         }
         Ok(())
     }
@@ -173,8 +162,7 @@ impl Reconciler for Policy {
             .0
             .call("iam:DeletePolicy", || self.0.iam.delete_policy().policy_arn(arn).send())
             .await;
-        present(deleted)?;
-        Ok(())
+        gone(deleted)
     }
 }
 
@@ -214,8 +202,7 @@ impl Policy {
                     .send()
             })
             .await;
-        present(deleted)?;
-        Ok(())
+        gone(deleted)
     }
 
     async fn detach_all(&self, arn: &str) -> Result<(), Failure> {
@@ -268,7 +255,7 @@ impl Policy {
                     self.0.iam.detach_user_policy().user_name(user).policy_arn(arn).send()
                 })
                 .await;
-            present(detached)?;
+            gone(detached)?;
         }
         for group in &groups {
             let detached = self
@@ -282,7 +269,7 @@ impl Policy {
                         .send()
                 })
                 .await;
-            present(detached)?;
+            gone(detached)?;
         }
         Ok(())
     }

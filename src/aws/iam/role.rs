@@ -1,9 +1,10 @@
 //! A role: who may assume it. What it may do hangs on it as attachments.
 
 use super::attachment::{attached, detach};
-use super::wire::{decode, from_wire, present, to_wire};
+use super::wire::{decode, from_wire, to_wire};
+use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
-use crate::aws::{Aws, Document};
+use crate::aws::{Aws, Document, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -107,38 +108,26 @@ impl Reconciler for Role {
                 .await?;
         }
         if changes.has("tags") {
-            let gone: Vec<_> = live
-                .spec
-                .tags
-                .keys()
-                .filter(|k| !spec.tags.contains_key(*k))
-                .cloned()
-                .collect();
-            if !gone.is_empty() {
-                self.0
-                    .call("iam:UntagRole", || {
-                        self.0
-                            .iam
-                            .untag_role()
-                            .role_name(name)
-                            .set_tag_keys(Some(gone.clone()))
-                            .send()
+            let aws = &self.0;
+            tags::sync(
+                &live.spec.tags,
+                &spec.tags,
+                |keys| async move {
+                    aws.call("iam:UntagRole", || {
+                        let untag = aws.iam.untag_role().role_name(name);
+                        untag.set_tag_keys(Some(keys.clone())).send()
                     })
-                    .await?;
-            }
-            let tags = to_wire(&spec.tags)?;
-            if !tags.is_empty() {
-                self.0
-                    .call("iam:TagRole", || {
-                        self.0
-                            .iam
-                            .tag_role()
-                            .role_name(name)
-                            .set_tags(Some(tags.clone()))
-                            .send()
+                    .await
+                },
+                |tags| async move {
+                    let tags = to_wire(&tags)?;
+                    aws.call("iam:TagRole", || {
+                        aws.iam.tag_role().role_name(name).set_tags(Some(tags.clone())).send()
                     })
-                    .await?;
-            }
+                    .await
+                },
+            )
+            .await?;
         }
         Ok(())
     }
@@ -164,7 +153,7 @@ impl Reconciler for Role {
                         .send()
                 })
                 .await;
-            present(deleted)?;
+            gone(deleted)?;
         }
         for profile in &self.instance_profiles(name).await? {
             let removed = self
@@ -174,14 +163,13 @@ impl Reconciler for Role {
                     remove.instance_profile_name(profile).send()
                 })
                 .await;
-            present(removed)?;
+            gone(removed)?;
         }
         let deleted = self
             .0
             .call("iam:DeleteRole", || self.0.iam.delete_role().role_name(name).send())
             .await;
-        present(deleted)?;
-        Ok(())
+        gone(deleted)
     }
 }
 

@@ -1,31 +1,20 @@
 //! What the kinds of IAM share: documents and tags as IAM sends them.
 
+use crate::aws::tags;
 use crate::resource::{Failure, Tags};
 use aws_sdk_iam::types::Tag;
 
-/// `None` where IAM says that there is no such thing.
-pub(super) fn present<T>(result: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match result {
-        Ok(value) => Ok(Some(value)),
-        Err(why) if why.is_not_found() => Ok(None),
-        Err(why) => Err(why),
-    }
-}
-
 /// Tags as IAM takes them.
 pub(super) fn to_wire(tags: &Tags) -> Result<Vec<Tag>, Failure> {
-    tags.iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect::<Result<_, _>>()
-        .map_err(|why| Failure::new("iam:Tag", "InvalidTag", why.to_string()))
+    tags::list(tags, "iam:Tag", |key, value| {
+        Tag::builder().key(key).value(value).build()
+    })
 }
 
 /// Tags as IAM gives them back, without those of AWS's own.
 pub(super) fn from_wire(tags: Option<Vec<Tag>>) -> Tags {
     let tags = tags.unwrap_or_default().into_iter();
-    tags.filter(|tag| !tag.key.starts_with("aws:"))
-        .map(|tag| (tag.key, tag.value))
-        .collect()
+    tags::ours(tags.map(|tag| (tag.key, tag.value)))
 }
 
 /// The text behind a percent-encoding (RFC 3986), in which IAM gives documents back. Whatever is no code stays.

@@ -2,6 +2,7 @@
 
 use super::key;
 use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Owner, Reconciler, TAG_ENV, Target};
 use aws_sdk_kms::types::KeyMetadata;
 use serde::{Deserialize, Serialize};
@@ -115,10 +116,7 @@ impl Reconciler for Alias {
         let deleted = aws
             .call("kms:DeleteAlias", || aws.kms.delete_alias().alias_name(name).send())
             .await;
-        match deleted {
-            Err(why) if !why.is_not_found() => Err(why),
-            _ => Ok(()),
-        }
+        gone(deleted)
     }
 }
 
@@ -126,14 +124,10 @@ impl Alias {
     /// The key behind an alias.
     async fn key(&self, name: &str) -> Result<Option<KeyMetadata>, Failure> {
         let aws = &self.0;
-        match aws
+        let found = aws
             .call("kms:DescribeKey", || aws.kms.describe_key().key_id(name).send())
-            .await
-        {
-            Ok(found) => Ok(found.key_metadata),
-            Err(why) if why.is_not_found() => Ok(None),
-            Err(why) => Err(why),
-        }
+            .await;
+        Ok(present(found)?.and_then(|found| found.key_metadata))
     }
 
     /// Whose an alias is that nothing was recorded about. One that points to a key on its way out is free to take.

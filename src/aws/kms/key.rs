@@ -1,6 +1,7 @@
 //! A symmetric key of our own. AWS never deletes a key at once: one that is pending deletion counts as gone.
 
-use crate::aws::{Aws, Document};
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, Document, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
 use futures_util::{StreamExt, TryStreamExt, stream};
@@ -146,8 +147,8 @@ impl Reconciler for Key {
             })
             .await;
         match deleted {
-            Err(why) if !why.is_not_found() && !is_pending(&why) => Err(why),
-            _ => Ok(()),
+            Err(why) if is_pending(&why) => Ok(()),
+            deleted => gone(deleted),
         }
     }
 }
@@ -222,9 +223,8 @@ impl Key {
     /// A key with its tags. A key whose policy keeps us out is not one that we made.
     async fn tagged(&self, id: String) -> Result<Option<(String, Tags)>, Failure> {
         match tags(&self.0, &id).await {
-            Ok(tags) => Ok(Some((id, tags))),
-            Err(why) if why.is_not_found() || why.code.contains("AccessDenied") => Ok(None),
-            Err(why) => Err(why),
+            Err(why) if why.code.contains("AccessDenied") => Ok(None),
+            tags => Ok(present(tags)?.map(|tags| (id, tags))),
         }
     }
 
@@ -293,29 +293,25 @@ impl Key {
 
     async fn tag(&self, id: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
         let aws = &self.0;
-        let gone: Vec<_> = live
-            .keys()
-            .filter(|name| !desired.contains_key(*name))
-            .cloned()
-            .collect();
-        if !gone.is_empty() {
-            aws.call("kms:UntagResource", || {
-                aws.kms
-                    .untag_resource()
-                    .key_id(id)
-                    .set_tag_keys(Some(gone.clone()))
-                    .send()
-            })
-            .await?;
-        }
-        let tags = tag_list(desired)?;
-        if !tags.is_empty() {
-            aws.call("kms:TagResource", || {
-                aws.kms.tag_resource().key_id(id).set_tags(Some(tags.clone())).send()
-            })
-            .await?;
-        }
-        Ok(())
+        tags::sync(
+            live,
+            desired,
+            |keys| async move {
+                aws.call("kms:UntagResource", || {
+                    let untag = aws.kms.untag_resource().key_id(id);
+                    untag.set_tag_keys(Some(keys.clone())).send()
+                })
+                .await
+            },
+            |tags| async move {
+                let tags = tag_list(&tags)?;
+                aws.call("kms:TagResource", || {
+                    aws.kms.tag_resource().key_id(id).set_tags(Some(tags.clone())).send()
+                })
+                .await
+            },
+        )
+        .await
     }
 
     fn outputs(&self, key: &KeyMetadata) -> Outputs {
@@ -349,8 +345,7 @@ pub(super) async fn tags(aws: &Aws, id: &str) -> Result<Tags, Failure> {
         );
         marker = if page.truncated { page.next_marker } else { None };
         if marker.is_none() {
-            tags.retain(|name, _| !name.starts_with("aws:"));
-            return Ok(tags);
+            return Ok(tags::ours(tags));
         }
     }
 }
@@ -363,25 +358,15 @@ pub(super) fn on_its_way_out(key: &KeyMetadata) -> bool {
     )
 }
 
-/// What a read brought; `None` when there is nothing to read.
-fn present<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
-    match read {
-        Ok(found) => Ok(Some(found)),
-        Err(why) if why.is_not_found() => Ok(None),
-        Err(why) => Err(why),
-    }
-}
-
 /// Does this refusal say that the deletion is scheduled already?
 fn is_pending(why: &Failure) -> bool {
     why.code == "KMSInvalidStateException" && why.message.contains("pending deletion")
 }
 
 fn tag_list(tags: &Tags) -> Result<Vec<Tag>, Failure> {
-    tags.iter()
-        .map(|(name, value)| Tag::builder().tag_key(name).tag_value(value).build())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|why| Failure::new("kms:TagResource", "InvalidTag", why.to_string()))
+    tags::list(tags, "kms:TagResource", |key, value| {
+        Tag::builder().tag_key(key).tag_value(value).build()
+    })
 }
 
 #[cfg(test)]

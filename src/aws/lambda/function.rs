@@ -1,6 +1,7 @@
 //! A function from a zip file, with its reserved concurrency, which AWS keeps beside it.
 
-use crate::aws::Aws;
+use crate::aws::absent::present;
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::primitives::Blob;
@@ -100,12 +101,7 @@ impl Reconciler for Function {
         let spec = Spec {
             name: name.clone(),
             reserved_concurrency: concurrency.and_then(|number| u32::try_from(number).ok()),
-            tags: found
-                .tags
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|(key, _)| !key.starts_with("aws:"))
-                .collect(),
+            tags: tags::ours(found.tags.unwrap_or_default()),
             code_zip: target.spec.code_zip.clone(),
             ..configured(config)
         };
@@ -169,10 +165,8 @@ impl Reconciler for Function {
                 self.0.lambda.delete_function().function_name(name).send()
             })
             .await;
-        match deleted {
-            Err(why) if why.is_not_found() => return Ok(()),
-            Err(why) => return Err(why),
-            Ok(_) => {}
+        if present(deleted)?.is_none() {
+            return Ok(());
         }
         let since = Instant::now();
         while self.get(name).await?.is_some() {
@@ -220,11 +214,7 @@ impl Function {
                 self.0.lambda.get_function().function_name(name).send()
             })
             .await;
-        match found {
-            Ok(found) => Ok(Some(found)),
-            Err(why) if why.is_not_found() => Ok(None),
-            Err(why) => Err(why),
-        }
+        present(found)
     }
 
     /// Waits until a creation or an update has come to its end.
@@ -326,34 +316,26 @@ impl Function {
 
     async fn retag(&self, live: &Observed<Spec>, spec: &Spec) -> Result<(), Failure> {
         let arn = live.output("arn");
-        let gone: Vec<_> = live
-            .spec
-            .tags
-            .keys()
-            .filter(|key| !spec.tags.contains_key(*key))
-            .cloned()
-            .collect();
-        if !gone.is_empty() {
-            self.0
-                .call("lambda:UntagResource", || {
-                    self.0
-                        .lambda
-                        .untag_resource()
-                        .resource(arn)
-                        .set_tag_keys(Some(gone.clone()))
-                        .send()
+        let aws = &self.0;
+        tags::sync(
+            &live.spec.tags,
+            &spec.tags,
+            |keys| async move {
+                aws.call("lambda:UntagResource", || {
+                    let untag = aws.lambda.untag_resource().resource(arn);
+                    untag.set_tag_keys(Some(keys.clone())).send()
                 })
-                .await?;
-        }
-        if !spec.tags.is_empty() {
-            self.0
-                .call("lambda:TagResource", || {
-                    let tags = spec.tags.clone().into_iter().collect();
-                    self.0.lambda.tag_resource().resource(arn).set_tags(Some(tags)).send()
+                .await
+            },
+            |tags| async move {
+                aws.call("lambda:TagResource", || {
+                    let tags = tags.clone().into_iter().collect();
+                    aws.lambda.tag_resource().resource(arn).set_tags(Some(tags)).send()
                 })
-                .await?;
-        }
-        Ok(())
+                .await
+            },
+        )
+        .await
     }
 }
 

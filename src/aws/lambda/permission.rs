@@ -1,6 +1,7 @@
 //! A permission: one statement of a function's policy, which lets a service invoke the function.
 
 use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -95,10 +96,7 @@ impl Permission {
                     .send()
             })
             .await;
-        match deleted {
-            Err(why) if !why.is_not_found() => Err(why),
-            _ => Ok(()),
-        }
+        gone(deleted)
     }
 
     /// The function's policy; null when there is none, or no function.
@@ -110,11 +108,8 @@ impl Permission {
                     aws.lambda.get_policy().function_name(function).send()
                 })
                 .await;
-            match found {
-                Ok(found) => Ok(parse(&found.policy.unwrap_or_default())),
-                Err(why) if why.is_not_found() => Ok(Value::Null),
-                Err(why) => Err(why),
-            }
+            let policy = present(found)?.and_then(|found| found.policy);
+            Ok(parse(&policy.unwrap_or_default()))
         })
         .await
     }

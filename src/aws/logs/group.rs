@@ -1,6 +1,7 @@
 //! A log group.
 
-use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Owner, Reconciler, Tags, Target};
 use aws_sdk_cloudwatchlogs::types::LogGroup;
 use serde::{Deserialize, Serialize};
@@ -44,18 +45,16 @@ impl Reconciler for Group {
         let tags = aws.call("logs:ListTagsForResource", || {
             aws.logs.list_tags_for_resource().resource_arn(&arn).send()
         });
-        let (group, tags) = match tokio::try_join!(self.find(name), tags) {
-            Ok((Some(group), tags)) => (group, tags.tags.unwrap_or_default()),
-            Ok((None, _)) => return Ok(None),
-            // Not there, or deleted between the two calls.
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
+        let both = tokio::try_join!(self.find(name), tags);
+        // Not there, or deleted between the two calls.
+        let Some((Some(group), tags)) = present(both)? else {
+            return Ok(None);
         };
         let spec = Spec {
             name: name.clone(),
             retention_days: group.retention_in_days.and_then(|days| days.try_into().ok()),
             kms_key: group.kms_key_id,
-            tags: tags.into_iter().filter(|(key, _)| !key.starts_with("aws:")).collect(),
+            tags: tags::ours(tags.tags.unwrap_or_default()),
         };
         let outputs = self.predict(&spec);
         let owner = owner(&spec);
@@ -100,10 +99,7 @@ impl Reconciler for Group {
                 aws.logs.delete_log_group().log_group_name(name).send()
             })
             .await;
-        match deleted {
-            Err(why) if !why.is_not_found() => Err(why),
-            _ => Ok(()),
-        }
+        gone(deleted)
     }
 }
 
@@ -175,25 +171,25 @@ impl Group {
 
     async fn tag(&self, arn: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
         let aws = &self.0;
-        let gone: Vec<_> = live.keys().filter(|key| !desired.contains_key(*key)).cloned().collect();
-        if !gone.is_empty() {
-            aws.call("logs:UntagResource", || {
-                aws.logs
-                    .untag_resource()
-                    .resource_arn(arn)
-                    .set_tag_keys(Some(gone.clone()))
-                    .send()
-            })
-            .await?;
-        }
-        if !desired.is_empty() {
-            aws.call("logs:TagResource", || {
-                let tags = desired.clone().into_iter().collect();
-                aws.logs.tag_resource().resource_arn(arn).set_tags(Some(tags)).send()
-            })
-            .await?;
-        }
-        Ok(())
+        tags::sync(
+            live,
+            desired,
+            |keys| async move {
+                aws.call("logs:UntagResource", || {
+                    let untag = aws.logs.untag_resource().resource_arn(arn);
+                    untag.set_tag_keys(Some(keys.clone())).send()
+                })
+                .await
+            },
+            |tags| async move {
+                aws.call("logs:TagResource", || {
+                    let tags = tags.clone().into_iter().collect();
+                    aws.logs.tag_resource().resource_arn(arn).set_tags(Some(tags)).send()
+                })
+                .await
+            },
+        )
+        .await
     }
 }
 

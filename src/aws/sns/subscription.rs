@@ -4,6 +4,7 @@
 //! hours. Until then SNS may tell nothing of it but that it is there, and it cannot be taken away.
 
 use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_sns::types::Subscription as Listed;
@@ -45,12 +46,9 @@ impl Reconciler for Subscription {
         let recorded = target.output("arn").filter(|arn| is_arn(arn));
         let topic = &wanted.topic_arn;
         let key = format!("sns:ListSubscriptionsByTopic {topic}");
-        let all = match self.0.shared(key, || list(&self.0, topic)).await {
-            Ok(all) => all,
-            // No topic, no subscriptions.
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
-        };
+        let all = self.0.shared(key, || list(&self.0, topic)).await;
+        // No topic, no subscriptions.
+        let Some(all) = present(all)? else { return Ok(None) };
         let Some(arn) = find(&all, wanted, recorded) else {
             return Ok(None);
         };
@@ -125,8 +123,8 @@ impl Reconciler for Subscription {
             })
             .await;
         match deleted {
-            Err(why) if !why.is_not_found() && !why.message.contains("pending confirmation") => Err(why),
-            _ => Ok(()),
+            Err(why) if why.message.contains("pending confirmation") => Ok(()),
+            deleted => gone(deleted),
         }
     }
 }
@@ -141,9 +139,8 @@ impl Subscription {
             })
             .await;
         match found {
-            Ok(found) => Ok(found.attributes),
-            Err(why) if why.is_not_found() || why.code == "InvalidParameter" => Ok(None),
-            Err(why) => Err(why),
+            Err(why) if why.code == "InvalidParameter" => Ok(None),
+            found => Ok(present(found)?.and_then(|found| found.attributes)),
         }
     }
 }

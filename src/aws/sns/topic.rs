@@ -1,6 +1,7 @@
 //! A topic, with its encryption and its delivery status logging, which AWS keeps as attributes of the topic.
 
-use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_sns::types::Tag;
 use serde::{Deserialize, Serialize};
@@ -62,10 +63,9 @@ impl Reconciler for Topic {
         let tags = self.0.call("sns:ListTagsForResource", || {
             self.0.sns.list_tags_for_resource().resource_arn(&arn).send()
         });
-        let (attributes, tags) = match tokio::try_join!(attributes, tags) {
-            Ok(both) => both,
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
+        let both = tokio::try_join!(attributes, tags);
+        let Some((attributes, tags)) = present(both)? else {
+            return Ok(None);
         };
         let attributes = attributes.attributes.unwrap_or_default();
         let text = |name: &str| attributes.get(name).filter(|text| !text.is_empty()).cloned();
@@ -76,10 +76,7 @@ impl Reconciler for Topic {
             sqs_success_role: text(SUCCESS_ROLE),
             sqs_failure_role: text(FAILURE_ROLE),
             sqs_success_sample_rate: sample_rate(text(SAMPLE_RATE), target.spec.sqs_success_sample_rate),
-            tags: tags
-                .filter(|tag| !tag.key.starts_with("aws:"))
-                .map(|tag| (tag.key, tag.value))
-                .collect(),
+            tags: tags::ours(tags.map(|tag| (tag.key, tag.value))),
         };
         let outputs = Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), spec.name.clone())]);
         Ok(Some(Observed::new(spec, outputs)))
@@ -128,34 +125,27 @@ impl Reconciler for Topic {
             }
         }
         if changes.has("tags") {
-            let gone: Vec<_> = live
-                .spec
-                .tags
-                .keys()
-                .filter(|k| !spec.tags.contains_key(*k))
-                .cloned()
-                .collect();
-            if !gone.is_empty() {
-                self.0
-                    .call("sns:UntagResource", || {
-                        let untag = self.0.sns.untag_resource().resource_arn(arn);
-                        untag.set_tag_keys(Some(gone.clone())).send()
+            let aws = &self.0;
+            tags::sync(
+                &live.spec.tags,
+                &spec.tags,
+                |keys| async move {
+                    aws.call("sns:UntagResource", || {
+                        let untag = aws.sns.untag_resource().resource_arn(arn);
+                        untag.set_tag_keys(Some(keys.clone())).send()
                     })
-                    .await?;
-            }
-            let tags = to_wire(&spec.tags)?;
-            if !tags.is_empty() {
-                self.0
-                    .call("sns:TagResource", || {
-                        self.0
-                            .sns
-                            .tag_resource()
-                            .resource_arn(arn)
-                            .set_tags(Some(tags.clone()))
-                            .send()
+                    .await
+                },
+                |tags| async move {
+                    let tags = to_wire(&tags)?;
+                    aws.call("sns:TagResource", || {
+                        let tag = aws.sns.tag_resource().resource_arn(arn);
+                        tag.set_tags(Some(tags.clone())).send()
                     })
-                    .await?;
-            }
+                    .await
+                },
+            )
+            .await?;
         }
         Ok(())
     }
@@ -168,10 +158,7 @@ impl Reconciler for Topic {
                 self.0.sns.delete_topic().topic_arn(live.output("arn")).send()
             })
             .await;
-        match deleted {
-            Err(why) if !why.is_not_found() => Err(why),
-            _ => Ok(()),
-        }
+        gone(deleted)
     }
 }
 
@@ -228,10 +215,9 @@ fn sample_rate(text: Option<String>, wanted: Option<u32>) -> Option<u32> {
 }
 
 fn to_wire(tags: &Tags) -> Result<Vec<Tag>, Failure> {
-    tags.iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect::<Result<_, _>>()
-        .map_err(|why| Failure::new("sns:TagResource", "InvalidTag", why.to_string()))
+    tags::list(tags, "sns:TagResource", |key, value| {
+        Tag::builder().key(key).value(value).build()
+    })
 }
 
 #[cfg(test)]

@@ -1,6 +1,7 @@
 //! A queue, with its access policy and its redrive policy, which AWS keeps as attributes of the queue.
 
-use crate::aws::{Aws, Document};
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, Document, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use serde::{Deserialize, Serialize};
@@ -62,11 +63,8 @@ impl Reconciler for Queue {
             .0
             .call("sqs:GetQueueUrl", || self.0.sqs.get_queue_url().queue_name(name).send())
             .await;
-        let url = match found {
-            Ok(found) => found.queue_url.unwrap_or_default(),
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
-        };
+        let Some(found) = present(found)? else { return Ok(None) };
+        let url = found.queue_url.unwrap_or_default();
         let attributes = self.0.call("sqs:GetQueueAttributes", || {
             self.0
                 .sqs
@@ -78,11 +76,10 @@ impl Reconciler for Queue {
         let tags = self.0.call("sqs:ListQueueTags", || {
             self.0.sqs.list_queue_tags().queue_url(&url).send()
         });
-        let (attributes, tags) = match tokio::try_join!(attributes, tags) {
-            Ok(both) => both,
-            // Deleted between the two calls.
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
+        let both = tokio::try_join!(attributes, tags);
+        // Deleted between the two calls.
+        let Some((attributes, tags)) = present(both)? else {
+            return Ok(None);
         };
         let attributes = attributes.attributes.unwrap_or_default();
         let text = |name: &Name| attributes.get(name).cloned().unwrap_or_default();
@@ -96,12 +93,7 @@ impl Reconciler for Queue {
                 .map(|p| Document::parse(p))
                 .unwrap_or_default(),
             redrive: attributes.get(&Name::RedrivePolicy).and_then(|text| redrive(text)),
-            tags: tags
-                .tags
-                .unwrap_or_default()
-                .into_iter()
-                .filter(|(key, _)| !key.starts_with("aws:"))
-                .collect(),
+            tags: tags::ours(tags.tags.unwrap_or_default()),
         };
         let outputs = Outputs::from([
             ("arn".to_owned(), text(&Name::QueueArn)),
@@ -147,31 +139,26 @@ impl Reconciler for Queue {
                 .await?;
         }
         if changes.has("tags") {
-            let gone: Vec<_> = live
-                .spec
-                .tags
-                .keys()
-                .filter(|k| !spec.tags.contains_key(*k))
-                .cloned()
-                .collect();
-            if !gone.is_empty() {
-                self.0
-                    .call("sqs:UntagQueue", || {
-                        self.0
-                            .sqs
-                            .untag_queue()
-                            .queue_url(url)
-                            .set_tag_keys(Some(gone.clone()))
-                            .send()
+            let aws = &self.0;
+            tags::sync(
+                &live.spec.tags,
+                &spec.tags,
+                |keys| async move {
+                    aws.call("sqs:UntagQueue", || {
+                        let untag = aws.sqs.untag_queue().queue_url(url);
+                        untag.set_tag_keys(Some(keys.clone())).send()
                     })
-                    .await?;
-            }
-            self.0
-                .call("sqs:TagQueue", || {
-                    let tags = spec.tags.clone().into_iter().collect();
-                    self.0.sqs.tag_queue().queue_url(url).set_tags(Some(tags)).send()
-                })
-                .await?;
+                    .await
+                },
+                |tags| async move {
+                    aws.call("sqs:TagQueue", || {
+                        let tags = tags.clone().into_iter().collect();
+                        aws.sqs.tag_queue().queue_url(url).set_tags(Some(tags)).send()
+                    })
+                    .await
+                },
+            )
+            .await?;
         }
         Ok(())
     }
@@ -183,10 +170,7 @@ impl Reconciler for Queue {
                 self.0.sqs.delete_queue().queue_url(live.output("url")).send()
             })
             .await;
-        match deleted {
-            Err(why) if !why.is_not_found() => Err(why),
-            _ => Ok(()),
-        }
+        gone(deleted)
     }
 }
 

@@ -1,6 +1,7 @@
 //! A parameter in Parameter Store.
 
-use crate::aws::Aws;
+use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_ssm::types::{ParameterStringFilter, ParameterType, ResourceTypeForTagging, Tag};
 use serde::{Deserialize, Serialize};
@@ -54,12 +55,8 @@ impl Reconciler for Parameter {
             self.descriptions(name),
             self.tags(name),
         );
-        let found = match found {
-            Ok(found) => found.parameter,
-            Err(why) if why.is_not_found() => return Ok(None),
-            Err(why) => return Err(why),
-        };
-        let (Some(found), Some(tags)) = (found, tags?) else {
+        let Some(found) = present(found)? else { return Ok(None) };
+        let (Some(found), Some(tags)) = (found.parameter, tags?) else {
             return Ok(None);
         };
         let spec = Spec {
@@ -122,10 +119,7 @@ impl Reconciler for Parameter {
         let deleted = aws
             .call("ssm:DeleteParameter", || aws.ssm.delete_parameter().name(name).send())
             .await;
-        match deleted {
-            Err(why) if !why.is_not_found() => Err(why),
-            _ => Ok(()),
-        }
+        gone(deleted)
     }
 }
 
@@ -182,45 +176,40 @@ impl Parameter {
                 list.resource_id(name).send()
             })
             .await;
-        match found {
-            Ok(found) => {
-                let tags = found
-                    .tag_list
-                    .unwrap_or_default()
-                    .into_iter()
-                    .map(|tag| (tag.key, tag.value));
-                Ok(Some(tags.filter(|(key, _)| !key.starts_with("aws:")).collect()))
-            }
-            Err(why) if why.is_not_found() || why.code == "InvalidResourceId" => Ok(None),
-            Err(why) => Err(why),
-        }
+        let found = match found {
+            Err(why) if why.code == "InvalidResourceId" => None,
+            found => present(found)?,
+        };
+        Ok(found.map(|found| {
+            let tags = found.tag_list.unwrap_or_default().into_iter();
+            tags::ours(tags.map(|tag| (tag.key, tag.value)))
+        }))
     }
 
     async fn tag(&self, name: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
         let aws = &self.0;
-        let gone: Vec<_> = live.keys().filter(|key| !desired.contains_key(*key)).cloned().collect();
-        if !gone.is_empty() {
-            aws.call("ssm:RemoveTagsFromResource", || {
-                let remove = aws
-                    .ssm
-                    .remove_tags_from_resource()
-                    .resource_type(ResourceTypeForTagging::Parameter);
-                remove.resource_id(name).set_tag_keys(Some(gone.clone())).send()
-            })
-            .await?;
-        }
-        let tags = tag_list(desired)?;
-        if !tags.is_empty() {
-            aws.call("ssm:AddTagsToResource", || {
-                let add = aws
-                    .ssm
-                    .add_tags_to_resource()
-                    .resource_type(ResourceTypeForTagging::Parameter);
-                add.resource_id(name).set_tags(Some(tags.clone())).send()
-            })
-            .await?;
-        }
-        Ok(())
+        tags::sync(
+            live,
+            desired,
+            |keys| async move {
+                aws.call("ssm:RemoveTagsFromResource", || {
+                    let remove = aws.ssm.remove_tags_from_resource().resource_id(name);
+                    let remove = remove.resource_type(ResourceTypeForTagging::Parameter);
+                    remove.set_tag_keys(Some(keys.clone())).send()
+                })
+                .await
+            },
+            |tags| async move {
+                let tags = tag_list(&tags)?;
+                aws.call("ssm:AddTagsToResource", || {
+                    let add = aws.ssm.add_tags_to_resource().resource_id(name);
+                    let add = add.resource_type(ResourceTypeForTagging::Parameter);
+                    add.set_tags(Some(tags.clone())).send()
+                })
+                .await
+            },
+        )
+        .await
     }
 }
 
@@ -234,10 +223,9 @@ fn neighbours(name: &str) -> (&'static str, &'static str, &str) {
 }
 
 fn tag_list(tags: &Tags) -> Result<Vec<Tag>, Failure> {
-    tags.iter()
-        .map(|(key, value)| Tag::builder().key(key).value(value).build())
-        .collect::<Result<Vec<_>, _>>()
-        .map_err(|why| Failure::new("ssm:AddTagsToResource", "InvalidTag", why.to_string()))
+    tags::list(tags, "ssm:AddTagsToResource", |key, value| {
+        Tag::builder().key(key).value(value).build()
+    })
 }
 
 #[cfg(test)]

@@ -1,8 +1,6 @@
-//! What the function is told through its environment.
+//! What both functions are told through their environments. Where a variable's value comes from is the caller's affair.
 
-use std::env;
-
-/// Where to look, and whom to tell.
+/// Where to find transactions, and whom to tell.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Settings {
     /// The table's name, from `DYNAMODB_TABLE`.
@@ -12,32 +10,34 @@ pub struct Settings {
 }
 
 impl Settings {
-    /// Reads the process's environment.
+    /// Reads every variable with `lookup`.
     ///
     /// # Errors
     ///
-    /// A variable is not set, is empty, or is not UTF-8.
-    pub fn from_environment() -> Result<Self, MissingVariable> {
-        Self::from_lookup(|name| env::var(name).ok())
-    }
-
-    fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, MissingVariable> {
-        let required = |name: &'static str| {
-            lookup(name)
-                .filter(|value| !value.is_empty())
-                .ok_or(MissingVariable(name))
-        };
+    /// A variable is not set or is empty.
+    pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, MissingVariable> {
         Ok(Self {
-            table: required("DYNAMODB_TABLE")?,
-            topic_arn: required("SNS_TOPIC_ARN")?,
+            table: required(&lookup, "DYNAMODB_TABLE")?,
+            topic_arn: required(&lookup, "SNS_TOPIC_ARN")?,
         })
     }
+}
+
+/// The value of a variable that a function cannot do without.
+///
+/// # Errors
+///
+/// The variable is not set or is empty.
+pub fn required(lookup: impl Fn(&str) -> Option<String>, name: &'static str) -> Result<String, MissingVariable> {
+    lookup(name)
+        .filter(|value| !value.is_empty())
+        .ok_or(MissingVariable(name))
 }
 
 /// The environment lacks a variable that the function cannot do without.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("the environment variable {0} is not set")]
-pub struct MissingVariable(&'static str);
+pub struct MissingVariable(pub &'static str);
 
 #[cfg(test)]
 mod tests {

@@ -1,0 +1,43 @@
+//! What an answer that something does not exist means to whoever asked.
+
+use crate::resource::Failure;
+
+/// What a read brought; `None` where there is nothing to read.
+pub(super) fn present<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
+    match read {
+        Ok(found) => Ok(Some(found)),
+        Err(why) if why.is_not_found() => Ok(None),
+        Err(why) => Err(why),
+    }
+}
+
+/// The outcome of a delete: gone already is success.
+pub(super) fn gone<T>(deleted: Result<T, Failure>) -> Result<(), Failure> {
+    present(deleted).map(drop)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::Class;
+
+    fn failed(class: Class) -> Result<u32, Failure> {
+        let mut why = Failure::new("apigateway:GetModel", "Code", "");
+        why.class = class;
+        Err(why)
+    }
+
+    #[test]
+    fn nothing_to_read_is_no_failure_and_anything_else_is() {
+        assert_eq!(present(Ok(1)).unwrap(), Some(1));
+        assert_eq!(present(failed(Class::NotFound)).unwrap(), None);
+        assert_eq!(present(failed(Class::Permanent)).unwrap_err().class, Class::Permanent);
+    }
+
+    #[test]
+    fn only_what_exists_can_fail_to_be_deleted() {
+        assert!(gone(Ok(1)).is_ok());
+        assert!(gone(failed(Class::NotFound)).is_ok());
+        assert_eq!(gone(failed(Class::Permanent)).unwrap_err().class, Class::Permanent);
+    }
+}

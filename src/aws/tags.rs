@@ -1,0 +1,108 @@
+//! Tags: which are ours to see, how a service takes them, and how those of a resource become the desired ones.
+
+use crate::resource::{Failure, Tags};
+use std::fmt::Display;
+use std::future::Future;
+
+/// The tags that are not AWS's own.
+pub(super) fn ours(tags: impl IntoIterator<Item = (String, String)>) -> Tags {
+    tags.into_iter().filter(|(key, _)| !key.starts_with("aws:")).collect()
+}
+
+/// Tags as a list of a service's own type, which `build` makes of a key and a value. `operation` takes them.
+pub(super) fn list<T, E: Display>(
+    tags: &Tags,
+    operation: &str,
+    build: impl Fn(&str, &str) -> Result<T, E>,
+) -> Result<Vec<T>, Failure> {
+    tags.iter()
+        .map(|(key, value)| build(key, value))
+        .collect::<Result<_, _>>()
+        .map_err(|why: E| Failure::new(operation, "InvalidTag", why.to_string()))
+}
+
+/// Brings a resource's tags from `live` to `desired`: `untag` takes away those whose keys are not desired, then `tag`
+/// sets those that are new or have another value. Neither is called for nothing.
+pub(super) async fn sync<U, T, A, B>(
+    live: &Tags,
+    desired: &Tags,
+    untag: impl FnOnce(Vec<String>) -> U,
+    tag: impl FnOnce(Tags) -> T,
+) -> Result<(), Failure>
+where
+    U: Future<Output = Result<A, Failure>>,
+    T: Future<Output = Result<B, Failure>>,
+{
+    let gone: Vec<String> = live.keys().filter(|key| !desired.contains_key(*key)).cloned().collect();
+    if !gone.is_empty() {
+        untag(gone).await?;
+    }
+    let mut differing = desired.clone();
+    differing.retain(|key, value| live.get(key) != Some(&*value));
+    if !differing.is_empty() {
+        tag(differing).await?;
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::RefCell;
+
+    fn tags(pairs: &[(&str, &str)]) -> Tags {
+        let owned = |(key, value): &(&str, &str)| ((*key).to_owned(), (*value).to_owned());
+        pairs.iter().map(owned).collect()
+    }
+
+    /// The calls that bring `live` to `desired`, in order.
+    async fn calls(live: &[(&str, &str)], desired: &[(&str, &str)]) -> Vec<String> {
+        let made = RefCell::new(Vec::new());
+        let note = |call: String| {
+            made.borrow_mut().push(call);
+            std::future::ready(Ok::<_, Failure>(()))
+        };
+        let untag = |keys: Vec<String>| note(format!("untag {keys:?}"));
+        let tag = |tags: Tags| note(format!("tag {tags:?}"));
+        sync(&tags(live), &tags(desired), untag, tag).await.unwrap();
+        made.into_inner()
+    }
+
+    #[test]
+    fn tags_of_aws_itself_are_not_ours_to_see() {
+        let found = tags(&[("aws:cloudformation:stack-id", "1"), ("Project", "p")]);
+        assert_eq!(ours(found), tags(&[("Project", "p")]));
+    }
+
+    #[test]
+    fn a_tag_that_cannot_be_built_is_told_with_the_operation() {
+        let build = |key: &str, value: &str| match value {
+            "" => Err(format!("{key} has no value")),
+            value => Ok(format!("{key}={value}")),
+        };
+        assert_eq!(
+            list(&tags(&[("a", "1"), ("b", "2")]), "sns:TagResource", build).unwrap(),
+            ["a=1", "b=2"]
+        );
+        let why = list(&tags(&[("a", "")]), "sns:TagResource", build).unwrap_err();
+        assert_eq!(why.to_string(), "sns:TagResource: InvalidTag: a has no value");
+    }
+
+    #[tokio::test]
+    async fn what_is_gone_is_taken_away_before_what_differs_is_set() {
+        let live = [("same", "1"), ("other", "1"), ("old", "1")];
+        let desired = [("same", "1"), ("other", "2"), ("new", "1")];
+        assert_eq!(
+            calls(&live, &desired).await,
+            [r#"untag ["old"]"#, r#"tag {"new": "1", "other": "2"}"#]
+        );
+    }
+
+    #[tokio::test]
+    async fn nothing_is_called_for_nothing() {
+        let one = [("a", "1")];
+        assert!(calls(&one, &one).await.is_empty());
+        assert_eq!(calls(&one, &[]).await, [r#"untag ["a"]"#]);
+        assert_eq!(calls(&[], &one).await, [r#"tag {"a": "1"}"#]);
+    }
+}

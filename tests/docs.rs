@@ -29,6 +29,16 @@ const MAY_USE: &[(&str, &[&str])] = &[
 const MOST_LINES: usize = 500;
 
 #[test]
+fn nothing_is_left_to_be_written() {
+    for file in documents() {
+        let text = read(&file);
+        for mark in ["TODO", "FIXME", "TBD"] {
+            assert!(!text.contains(mark), "{} still says {mark}", file.display());
+        }
+    }
+}
+
+#[test]
 fn every_room_uses_only_those_below_it() {
     let mut wrong = Vec::new();
     for file in sources("src") {

@@ -1,6 +1,7 @@
 //! The clients of every service, made once, and what is known of the caller.
 
-use super::call::{Counts, chain, innermost, judge};
+use super::counts::Counts;
+use super::judge::{chain, innermost, judge};
 use super::limits::Pacer;
 use super::retry::Verdict;
 use crate::resource::Failure;

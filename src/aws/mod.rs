@@ -4,6 +4,8 @@
 mod absent;
 mod call;
 mod clients;
+mod counts;
+mod judge;
 mod limits;
 mod policy;
 mod registry;
@@ -23,7 +25,7 @@ pub mod sns;
 pub mod sqs;
 pub mod ssm;
 
-pub use call::Counts;
 pub use clients::{Aws, ConnectError, Connection, Local};
+pub use counts::Counts;
 pub use policy::Document;
 pub use registry::Registry;

@@ -8,7 +8,6 @@ use crate::operate::preflight::PreflightError;
 use crate::operate::send::SendError;
 use crate::resource::Failure;
 use crate::state::{LockError, StoreError};
-use std::process::ExitCode;
 
 /// Something failed; what was and was not done is on standard error.
 pub const FAILED: u8 = 1;
@@ -56,14 +55,6 @@ impl Exit {
             message: String::new(),
         }
     }
-}
-
-/// Says why, and gives the code.
-pub(super) fn fail(exit: &Exit) -> ExitCode {
-    if !exit.message.is_empty() {
-        super::print::remark(format_args!("fraudctl: {}", exit.message));
-    }
-    ExitCode::from(exit.code)
 }
 
 macro_rules! plainly_failed {

@@ -59,15 +59,23 @@ pub fn main() -> ExitCode {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,
-        Err(why) => return exit::fail(&Exit::failed(format!("cannot start: {why}"))),
+        Err(why) => return fail(&Exit::failed(format!("cannot start: {why}"))),
     };
     let result = runtime.block_on(run(cli.command));
     // Whatever still runs in the background is not waited for.
     runtime.shutdown_background();
     match result {
         Ok(()) => ExitCode::SUCCESS,
-        Err(exit) => exit::fail(&exit),
+        Err(exit) => fail(&exit),
     }
+}
+
+/// Says why, and gives the code.
+fn fail(exit: &Exit) -> ExitCode {
+    if !exit.message.is_empty() {
+        print::remark(format_args!("fraudctl: {}", exit.message));
+    }
+    ExitCode::from(exit.code)
 }
 
 async fn run(command: Command) -> Result<(), Exit> {

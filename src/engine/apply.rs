@@ -1,7 +1,7 @@
 use super::events::{Event, Outcome, Sink};
 use super::plan::{Action, Change, Plan, comparable};
 use super::schedule::{Op, Schedule};
-use super::step::StepError;
+use super::step::{StepError, Steps};
 use crate::resource::{Address, Kinds, Outputs};
 use crate::state::{Store, StoreError};
 use futures_util::stream::{FuturesUnordered, StreamExt};
@@ -66,6 +66,7 @@ impl Apply<'_> {
         let mut started: BTreeSet<Op> = BTreeSet::new();
         let mut lost: BTreeMap<Op, String> = BTreeMap::new();
         let mut took: BTreeMap<usize, Duration> = BTreeMap::new();
+        let steps = self.steps();
         let mut running = FuturesUnordered::new();
         // Without a state that can be written, nothing more may begin.
         let mut blind = false;
@@ -75,7 +76,7 @@ impl Apply<'_> {
                 for op in ready(&schedule, &started, &done) {
                     started.insert(op);
                     self.tell_started(op, &started);
-                    running.push(self.run_op(op, &outputs));
+                    running.push(steps.run_op(op, &outputs));
                 }
             }
             let Some((op, result, time)) = running.next().await else {
@@ -109,7 +110,8 @@ impl Apply<'_> {
 
     /// Brings the records of what needs no change up to date: what depends on what, and what AWS says today.
     fn refresh_records(&self) -> Result<(), StoreError> {
-        let mut store = self.store();
+        let steps = self.steps();
+        let mut store = steps.store();
         let before = store.state.resources.clone();
         // Of the predecessors, only those that the plan removes still exist.
         for (address, record) in &mut store.state.resources {
@@ -142,6 +144,15 @@ impl Apply<'_> {
             store.save()?;
         }
         Ok(())
+    }
+
+    fn steps(&self) -> Steps<'_> {
+        Steps {
+            kinds: self.kinds,
+            plan: self.plan,
+            store: self.store,
+            sink: self.sink,
+        }
     }
 
     fn standing_outputs(&self) -> BTreeMap<Address, Outputs> {

@@ -1,12 +1,11 @@
 //! One step of a plan: make, bring, remove, with what is remembered before and after.
 
-use super::apply::Apply;
 use super::diff::diff;
-use super::events::{Event, Outcome};
+use super::events::{Event, Outcome, Sink};
 use super::ownership::not_ours;
-use super::plan::{Action, Change, comparable, differences};
+use super::plan::{Action, Change, Plan, comparable, differences};
 use super::schedule::Op;
-use crate::resource::{Address, Changes, Class, Failure, Kind, Live, Outputs, references, resolve};
+use crate::resource::{Address, Changes, Class, Failure, Kind, Kinds, Live, Outputs, references, resolve};
 use crate::state::{Record, Status, Store, StoreError};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
@@ -34,7 +33,16 @@ pub(super) enum StepError {
 
 pub(super) type Step<T> = Result<T, StepError>;
 
-impl Apply<'_> {
+/// What every step needs.
+#[derive(Clone, Copy)]
+pub(super) struct Steps<'a> {
+    pub(super) kinds: &'a dyn Kinds,
+    pub(super) plan: &'a Plan,
+    pub(super) store: &'a Mutex<Store>,
+    pub(super) sink: Sink<'a>,
+}
+
+impl Steps<'_> {
     pub(super) async fn run_op(
         &self,
         op: Op,

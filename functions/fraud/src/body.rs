@@ -9,10 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-use crate::invalid::{Field, Invalid};
-
-/// A body of more bytes than this is refused unread; the longest valid one is far shorter.
-pub const MAX_BODY_BYTES: usize = 64 * 1024;
+use crate::invalid::{Field, Invalid, MAX_BODY_BYTES};
 
 /// The JSON text of each known field that the body has. Unknown fields are ignored.
 #[derive(Default)]

@@ -3,7 +3,9 @@
 use std::fmt;
 
 use crate::amount::AmountError;
-use crate::body::MAX_BODY_BYTES;
+
+/// A body of more bytes than this is refused unread; the longest valid one is far shorter.
+pub const MAX_BODY_BYTES: usize = 64 * 1024;
 
 /// A part of the request that an error can point at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]

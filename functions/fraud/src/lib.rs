@@ -35,8 +35,7 @@ pub mod transaction;
 
 pub use alert::Alert;
 pub use amount::{AmountError, MAX_FRACTION_DIGITS, MAX_WHOLE_DIGITS};
-pub use body::MAX_BODY_BYTES;
-pub use invalid::{Field, Invalid};
+pub use invalid::{Field, Invalid, MAX_BODY_BYTES};
 pub use pattern::{Pattern, Window};
 pub use score::{Assessment, Score, assess};
 pub use threshold::{InvalidThreshold, Threshold};

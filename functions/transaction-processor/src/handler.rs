@@ -5,8 +5,9 @@ use serde_json::json;
 
 use crate::answer::Answer;
 use crate::event::ProxyEvent;
+use crate::failure::ProcessError;
 use crate::log;
-use crate::outside::{Outside, ProcessError};
+use crate::outside::Outside;
 
 /// Answers one request, received at `now` in the invocation of that id.
 ///

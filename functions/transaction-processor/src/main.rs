@@ -7,6 +7,7 @@
 mod answer;
 mod clients;
 mod event;
+mod failure;
 mod handler;
 mod log;
 mod outside;

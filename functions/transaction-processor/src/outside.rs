@@ -1,10 +1,9 @@
 //! The world around the handler: what it needs done, and AWS doing it.
 
-use std::error::Error;
-
 use fraud::{Alert, Assessment, Threshold, Transaction};
 
 use crate::clients;
+use crate::failure::ProcessError;
 use crate::publisher::Publisher;
 use crate::settings::Settings;
 use crate::store::Store;
@@ -25,17 +24,6 @@ pub trait Outside {
 
     /// The threshold in force at `now`. Always answers, if need be with an older value or the built-in one.
     async fn threshold(&self, now: u64) -> Threshold;
-}
-
-/// Why a valid transaction was not processed. The sources tell what AWS said; they are for the log alone.
-#[derive(Debug, thiserror::Error)]
-pub enum ProcessError {
-    /// Nothing was stored, or the reply was lost.
-    #[error("storing the transaction failed")]
-    Store(#[source] Box<dyn Error + Send + Sync>),
-    /// The transaction was stored, its alert not published.
-    #[error("publishing the alert failed")]
-    Publish(#[source] Box<dyn Error + Send + Sync>),
 }
 
 /// AWS as the settings name it. Its clients are made once and keep their connections.

@@ -3,7 +3,7 @@
 use aws_sdk_sns::Client;
 use fraud::Alert;
 
-use crate::outside::ProcessError;
+use crate::failure::ProcessError;
 
 /// The topic that alerts are published to.
 pub struct Publisher {

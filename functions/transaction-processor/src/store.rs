@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::AttributeValue;
 use fraud::{Assessment, Transaction};
 
-use crate::outside::ProcessError;
+use crate::failure::ProcessError;
 
 /// The table that processed transactions are put into.
 pub struct Store {

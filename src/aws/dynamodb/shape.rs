@@ -1,6 +1,5 @@
 //! A table's properties in AWS's shapes and back, and what sets two tables apart. Makes no calls.
 
-use super::table::{Details, Index, Spec};
 use crate::aws::tags;
 use crate::resource::{Failure, Tags};
 use aws_sdk_dynamodb::types::{
@@ -8,7 +7,53 @@ use aws_sdk_dynamodb::types::{
     ProjectionType, ScalarAttributeType, SseSpecification, SseStatus, SseType, TableDescription, TableStatus, Tag,
 };
 use aws_smithy_types::error::operation::BuildError;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, BTreeSet};
+
+/// A table's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// 3 to 255 characters.
+    pub name: String,
+    /// `PAY_PER_REQUEST`.
+    pub billing_mode: String,
+    /// The type (`S`, `N` or `B`) of every attribute that is part of a key, of the table or of an index; no others.
+    pub attributes: BTreeMap<String, String>,
+    /// The attribute that spreads items.
+    pub hash_key: String,
+    /// The attribute that orders items of one hash key.
+    pub range_key: Option<String>,
+    /// The global secondary indexes, by name.
+    pub indexes: BTreeMap<String, Index>,
+    /// Can the table be restored to any second of the last 35 days?
+    pub point_in_time_recovery: bool,
+    /// The ARN of the KMS key that encrypts items; a key of AWS's own when `None`.
+    pub kms_key: Option<String>,
+    /// The attribute that says when an item expires.
+    pub ttl_attribute: Option<String>,
+    /// Does AWS refuse to delete the table?
+    pub deletion_protection: bool,
+    /// Tags.
+    pub tags: Tags,
+}
+
+/// A global secondary index. Nothing of it can be changed in place.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Index {
+    /// The attribute that spreads items.
+    pub hash_key: String,
+    /// The attribute that orders items of one hash key.
+    pub range_key: Option<String>,
+    /// Which attributes it holds: `ALL` or `KEYS_ONLY`.
+    pub projection: String,
+}
+
+/// What is told of a table by calls of their own.
+pub(super) struct Details {
+    pub(super) point_in_time_recovery: bool,
+    pub(super) ttl_attribute: Option<String>,
+    pub(super) tags: Tags,
+}
 
 /// A table as it is described, as a spec.
 pub(super) fn spec(name: &str, table: &TableDescription, details: Details) -> Spec {

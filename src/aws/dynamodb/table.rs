@@ -1,9 +1,10 @@
 //! A table with its secondary indexes, its encryption, its backups and its expiry.
 
 use super::shape::{
-    busy, definitions, encryption, index_changes, invalid, key_schema, new_index, projection, same_key_types, spec,
-    tag_list,
+    Details, busy, definitions, encryption, index_changes, invalid, key_schema, new_index, projection, same_key_types,
+    spec, tag_list,
 };
+pub use super::shape::{Index, Spec};
 use crate::aws::absent::present;
 use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
@@ -13,8 +14,6 @@ use aws_sdk_dynamodb::types::{
     PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TableDescription, TableStatus,
     TimeToLiveSpecification, TimeToLiveStatus,
 };
-use serde::{Deserialize, Serialize};
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -25,44 +24,6 @@ const READY: Duration = Duration::from_secs(600);
 const FILLED: Duration = Duration::from_secs(3600);
 /// How long a new table may be unknown.
 const VISIBLE: Duration = Duration::from_secs(30);
-
-/// A table's properties.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Spec {
-    /// 3 to 255 characters.
-    pub name: String,
-    /// `PAY_PER_REQUEST`.
-    pub billing_mode: String,
-    /// The type (`S`, `N` or `B`) of every attribute that is part of a key, of the table or of an index; no others.
-    pub attributes: BTreeMap<String, String>,
-    /// The attribute that spreads items.
-    pub hash_key: String,
-    /// The attribute that orders items of one hash key.
-    pub range_key: Option<String>,
-    /// The global secondary indexes, by name.
-    pub indexes: BTreeMap<String, Index>,
-    /// Can the table be restored to any second of the last 35 days?
-    pub point_in_time_recovery: bool,
-    /// The ARN of the KMS key that encrypts items; a key of AWS's own when `None`.
-    pub kms_key: Option<String>,
-    /// The attribute that says when an item expires.
-    pub ttl_attribute: Option<String>,
-    /// Does AWS refuse to delete the table?
-    pub deletion_protection: bool,
-    /// Tags.
-    pub tags: Tags,
-}
-
-/// A global secondary index. Nothing of it can be changed in place.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Index {
-    /// The attribute that spreads items.
-    pub hash_key: String,
-    /// The attribute that orders items of one hash key.
-    pub range_key: Option<String>,
-    /// Which attributes it holds: `ALL` or `KEYS_ONLY`.
-    pub projection: String,
-}
 
 /// Reconciles [`Spec`].
 pub struct Table(pub Arc<Aws>);
@@ -203,13 +164,6 @@ impl Reconciler for Table {
             None => Ok(()),
         }
     }
-}
-
-/// What is told of a table by calls of their own.
-pub(super) struct Details {
-    pub(super) point_in_time_recovery: bool,
-    pub(super) ttl_attribute: Option<String>,
-    pub(super) tags: Tags,
 }
 
 impl Table {

@@ -1,7 +1,7 @@
 //! The API that takes transactions: validated, behind an API key, metered by a usage plan.
 
+use super::base::{Stack, add};
 use super::functions::Functions;
-use super::{Stack, add};
 use crate::aws::apigateway::{
     api_key, deployment, integration, method, model, resource, rest_api, stage, usage_plan, usage_plan_key, validator,
 };

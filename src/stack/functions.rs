@@ -1,9 +1,9 @@
 //! The two Lambda functions: what they may do, where they log, what starts the analyzer.
 
+use super::base::{Binaries, Stack, add, policy};
 use super::messaging::{Messaging, trusted_by};
 use super::security::{self, Security};
 use super::storage::Storage;
-use super::{Binaries, Stack, add, policy};
 use crate::artifact;
 use crate::aws::events::{rule, target};
 use crate::aws::iam::{attachment, policy as iam_policy, role};

@@ -1,7 +1,7 @@
 //! How alerts travel: topics, queues, and where undeliverable messages end.
 
+use super::base::{Stack, add, policy};
 use super::security::{self, Security};
-use super::{Stack, add, policy};
 use crate::aws::Document;
 use crate::aws::iam::{attachment, policy as iam_policy, role};
 use crate::aws::logs::group;

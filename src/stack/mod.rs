@@ -1,35 +1,18 @@
 //! What is deployed, readable by someone who knows AWS and no Rust. One file per room; this one wires them together.
 
 mod api;
+mod base;
 mod functions;
 mod messaging;
 mod monitoring;
 mod security;
 mod storage;
 
-use crate::config::Settings;
 use crate::engine::Graph;
-use crate::resource::{Address, Outputs, Reconciler, TAG_ADDRESS, TAG_ENV, Tags};
-use serde::Serialize;
+use crate::resource::{Address, Outputs};
 use std::collections::BTreeMap;
 
-/// Where the stack stands, and what it is made of.
-#[derive(Clone, Debug)]
-pub struct Stack<'a> {
-    /// What the user chose.
-    pub settings: &'a Settings,
-    /// The account.
-    pub account: &'a str,
-    /// The region.
-    pub region: &'a str,
-    /// The partition, `aws` nearly everywhere.
-    pub partition: &'a str,
-    /// The endpoint, where it is not AWS's own.
-    pub endpoint: Option<&'a str>,
-}
-
-/// The Lambda binaries: `spec` for each function's name, to be built in time.
-pub type Binaries<'a> = &'a dyn Fn(&'static str) -> crate::artifact::Spec;
+pub use base::{Binaries, Stack};
 
 impl Stack<'_> {
     /// Every resource of the system.
@@ -42,34 +25,6 @@ impl Stack<'_> {
         let api = api::declare(self, &mut graph, &functions);
         monitoring::declare(self, &mut graph, &messaging, &functions, &api);
         graph
-    }
-
-    /// A name that ends with the environment's.
-    fn named(&self, name: &str) -> String {
-        format!("{name}-{}", self.settings.env)
-    }
-
-    /// The ARN of something in this account and region, for policies.
-    fn arn(&self, service: &str, resource: &str) -> String {
-        format!(
-            "arn:{}:{service}:{}:{}:{resource}",
-            self.partition, self.region, self.account
-        )
-    }
-
-    /// The tags of the resource at this address.
-    fn tags(&self, address: &str) -> Tags {
-        let mut tags: Tags = [
-            ("Environment", self.settings.env.as_str()),
-            ("Project", "FraudDetection"),
-            ("CostCenter", "Engineering"),
-        ]
-        .map(|(key, value)| (key.to_owned(), value.to_owned()))
-        .into();
-        tags.extend(self.settings.tags.clone());
-        tags.insert(TAG_ENV.to_owned(), self.settings.env.clone());
-        tags.insert(TAG_ADDRESS.to_owned(), address.to_owned());
-        tags
     }
 
     /// The URL of the API's stage.
@@ -115,23 +70,11 @@ impl Stack<'_> {
     }
 }
 
-/// Declares a resource.
-fn add<R: Reconciler>(graph: &mut Graph, address: &str, spec: R::Spec) -> crate::resource::Handle
-where
-    R::Spec: Serialize,
-{
-    graph.add::<R>(address, &spec)
-}
-
-/// A policy document of these statements.
-fn policy(statements: impl Into<serde_json::Value>) -> crate::aws::Document {
-    crate::aws::Document::new(serde_json::json!({"Version": "2012-10-17", "Statement": statements.into()}))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::config::{Overrides, load};
+    use crate::resource::{TAG_ADDRESS, TAG_ENV};
     use std::collections::BTreeSet;
 
     fn graph() -> Graph {

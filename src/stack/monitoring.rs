@@ -1,9 +1,9 @@
 //! What wakes somebody up.
 
 use super::api::{self, Api};
+use super::base::{Stack, add};
 use super::functions::Functions;
 use super::messaging::Messaging;
-use super::{Stack, add};
 use crate::aws::cloudwatch::alarm::{Alarm, Metric, Query, Spec};
 use crate::engine::Graph;
 use crate::resource::Handle;

@@ -1,6 +1,6 @@
 //! The key that encrypts everything at rest.
 
-use super::{Stack, add, policy};
+use super::base::{Stack, add, policy};
 use crate::aws::kms::{alias, key};
 use crate::engine::Graph;
 use crate::resource::Handle;

@@ -1,7 +1,7 @@
 //! What is kept: the transactions, and the parameters that the functions read.
 
+use super::base::{Stack, add};
 use super::security::Security;
-use super::{Stack, add};
 use crate::aws::dynamodb::table;
 use crate::aws::ssm::parameter;
 use crate::engine::Graph;

@@ -29,8 +29,6 @@ fn a_lost_state_is_written_again_by_an_up_that_changes_nothing() {
     let fields = changes
         .iter()
         .flat_map(|change| change["fields"].as_array().expect("a list"));
-    // The alarms on expressions take no exception here, though MiniStack does not give their queries back: whoever says
-    // nothing of what an alarm watches is taken to keep it.
     assert_eq!(fields.count(), 0, "{diff:#}");
 
     let second = env.up();

@@ -89,31 +89,23 @@ fn post(outputs: &Outputs) -> Value {
     )
 }
 
-const LOG_GROUPS: [&str; 4] = [
-    "functions.processor_log_group",
-    "functions.analyzer_log_group",
-    "messaging.delivery_log",
-    "messaging.delivery_failure_log",
-];
-
-/// Everything that it encrypted is encrypted with the new one. The log groups are deleted along: MiniStack knows no
-/// AssociateKmsKey, with which they would be given the new key.
+/// Everything that it encrypted is encrypted with the new one.
 #[test]
 fn a_deleted_kms_key_comes_back() {
     comes_back(&Lost {
         address: "security.key",
         along: &[
             ("functions.analyzer", "update"),
-            ("functions.analyzer_log_group", "create"),
+            ("functions.analyzer_log_group", "update"),
             ("functions.analyzer_policy", "update"),
             ("functions.processor", "update"),
-            ("functions.processor_log_group", "create"),
+            ("functions.processor_log_group", "update"),
             ("functions.processor_policy", "update"),
             ("messaging.alerts", "update"),
             ("messaging.alerts_dlq", "update"),
             ("messaging.alerts_queue", "update"),
-            ("messaging.delivery_failure_log", "create"),
-            ("messaging.delivery_log", "create"),
+            ("messaging.delivery_failure_log", "update"),
+            ("messaging.delivery_log", "update"),
             ("messaging.lambda_dlq", "update"),
             ("messaging.ops", "update"),
             ("security.alias", "update"),
@@ -126,10 +118,6 @@ fn a_deleted_kms_key_comes_back() {
             key["KeyMetadata"]["KeyState"] == "Enabled"
         },
         delete: |env, outputs| {
-            for group in LOG_GROUPS {
-                let group = outputs.get(group, "name");
-                env.aws.call("logs", "delete_log_group", json!({"logGroupName": group}));
-            }
             let key = json!({"KeyId": outputs.id("security.key"), "PendingWindowInDays": 7});
             env.aws.call("kms", "schedule_key_deletion", key);
         },
@@ -433,8 +421,7 @@ fn a_deleted_parameter_comes_back() {
     });
 }
 
-/// The usage plan is deleted along: MiniStack fails at an UpdateUsagePlan that adds a stage, with which the plan would be
-/// given the stage of the new API.
+/// The stage is taken off the usage plan first, which is given that of the new API.
 #[test]
 fn a_deleted_rest_api_comes_back_with_all_that_was_in_it() {
     comes_back(&Lost {
@@ -447,8 +434,7 @@ fn a_deleted_rest_api_comes_back_with_all_that_was_in_it() {
             ("api.post", "create"),
             ("api.stage", "create"),
             ("api.transactions", "create"),
-            ("api.usage_plan", "create"),
-            ("api.usage_plan_key", "create"),
+            ("api.usage_plan", "update"),
             ("api.validator", "create"),
         ],
         exists: |env, outputs| {
@@ -457,8 +443,10 @@ fn a_deleted_rest_api_comes_back_with_all_that_was_in_it() {
                 .is_ok()
         },
         delete: |env, outputs| {
-            let plan = json!({"usagePlanId": outputs.id("api.usage_plan")});
-            env.aws.call("apigateway", "delete_usage_plan", plan);
+            let stage = format!("{}:prod", outputs.id("api.rest_api"));
+            let detach = json!([{"op": "remove", "path": "/apiStages", "value": stage}]);
+            let plan = json!({"usagePlanId": outputs.id("api.usage_plan"), "patchOperations": detach});
+            env.aws.call("apigateway", "update_usage_plan", plan);
             env.aws.call("apigateway", "delete_rest_api", api(outputs, json!({})));
         },
     });

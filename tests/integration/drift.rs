@@ -3,8 +3,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Environment;
 use crate::support::read::{Outputs, fields, find, outputs, parsed, tags, the};
+use crate::support::{Environment, REGION};
 
 /// The smallest zip file, with nothing in it.
 const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
@@ -46,6 +46,12 @@ fn repaired(env: &Environment, address: &str, fields: &[&str], read: &dyn Fn() -
 /// they bring back what `read` read before.
 #[track_caller]
 fn undone(env: &Environment, expected: &[Expected], read: &dyn Fn() -> Value, tamper: &dyn Fn()) {
+    undone_by(env, &["up", "--yes", "--json"], expected, read, tamper);
+}
+
+/// The same by this command.
+#[track_caller]
+fn undone_by(env: &Environment, up: &[&str], expected: &[Expected], read: &dyn Fn() -> Value, tamper: &dyn Fn()) {
     let before = read();
     tamper();
     assert_ne!(read(), before, "the tampering had no effect");
@@ -58,7 +64,7 @@ fn undone(env: &Environment, expected: &[Expected], read: &dyn Fn() -> Value, ta
         assert_eq!(field["cause"], "drift", "{drifted:#}");
     }
 
-    let up = env.up();
+    let up = env.run(up).exits(0).json();
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
     assert_eq!(read(), before, "{address}");
     env.assert_settled();
@@ -91,6 +97,21 @@ fn sorted(expected: &[Expected]) -> Vec<(String, String, Vec<String>)> {
         .collect();
     expected.sort();
     expected
+}
+
+/// Changes the tags of something at API Gateway, such as `/restapis/a1b2`.
+fn retag(env: &Environment, path: &str) {
+    let arn = format!("arn:aws:apigateway:{REGION}::{path}");
+    env.aws.call(
+        "apigateway",
+        "tag_resource",
+        json!({"resourceArn": arn, "tags": somebody()}),
+    );
+    env.aws.call(
+        "apigateway",
+        "untag_resource",
+        json!({"resourceArn": arn, "tagKeys": ["CostCenter"]}),
+    );
 }
 
 /// These fields and the three tags.
@@ -273,7 +294,16 @@ fn a_table_that_somebody_made_again_with_other_keys_is_replaced() {
         "point_in_time_recovery",
         "range_key",
     ];
-    undone(&env, &[("storage.transactions", "replace", &fields)], &read, &tamper);
+    let expected: [Expected; 1] = [("storage.transactions", "replace", &fields)];
+    let up = ["up", "--yes", "--json", "--allow-data-loss"];
+    undone_by(&env, &up, &expected, &read, &tamper);
+
+    // What it would cost has to be said by whoever wants it.
+    tamper();
+    let theirs = read();
+    let refused = env.run(&["up", "--yes"]).exits(1);
+    assert!(refused.stderr.contains("--allow-data-loss"), "{refused:#?}");
+    assert_eq!(read(), theirs);
 }
 
 /// All that a table is, by four calls.
@@ -548,7 +578,6 @@ fn drift_of_an_attachment_is_repaired() {
     undone(&env, &[("functions.analyzer_tracing", "create", &[])], &read, &tamper);
 }
 
-/// The key cannot be changed here: MiniStack knows neither AssociateKmsKey nor DisassociateKmsKey.
 #[test]
 fn drift_of_a_log_group_is_repaired() {
     let (env, outputs) = deployed();
@@ -561,7 +590,13 @@ fn drift_of_a_log_group_is_repaired() {
             "tags": aws.call("logs", "list_tags_for_resource", json!({"resourceArn": arn}))["tags"],
         })
     };
+    let encrypt = || {
+        let other = aws.call("kms", "create_key", json!({}))["KeyMetadata"]["Arn"].clone();
+        let key = json!({"logGroupName": name, "kmsKeyId": other});
+        aws.call("logs", "associate_kms_key", key);
+    };
     let tamper = || {
+        encrypt();
         aws.call(
             "logs",
             "put_retention_policy",
@@ -577,19 +612,20 @@ fn drift_of_a_log_group_is_repaired() {
     repaired(
         &env,
         "functions.analyzer_log_group",
-        &with_tags(&["retention_days"]),
+        &with_tags(&["kms_key", "retention_days"]),
         &read,
         &tamper,
     );
-    let forever = || {
+    let forever_and_open = || {
         aws.call("logs", "delete_retention_policy", json!({"logGroupName": name}));
+        aws.call("logs", "disassociate_kms_key", json!({"logGroupName": name}));
     };
     repaired(
         &env,
         "functions.analyzer_log_group",
-        &["retention_days"],
+        &["kms_key", "retention_days"],
         &read,
-        &forever,
+        &forever_and_open,
     );
 }
 
@@ -767,7 +803,6 @@ fn drift_of_a_target_is_repaired() {
     repaired(&env, "functions.schedule_target", &fields, &read, &tamper);
 }
 
-/// Of an alarm on an expression the queries cannot be told: MiniStack keeps none of its `Metrics`.
 #[test]
 fn drift_of_an_alarm_is_repaired() {
     let (env, outputs) = deployed();
@@ -839,6 +874,64 @@ fn drift_of_an_alarm_is_repaired() {
 }
 
 #[test]
+fn drift_of_an_alarm_on_an_expression_is_repaired() {
+    let (env, _) = deployed();
+    let at = "monitoring.analyzer_errors";
+    let kept = [
+        "AlarmName",
+        "AlarmDescription",
+        "ComparisonOperator",
+        "Threshold",
+        "EvaluationPeriods",
+        "TreatMissingData",
+        "AlarmActions",
+    ];
+    let alarm = || {
+        let asked = json!({"AlarmNames": ["pattern-analyzer-errors-dev"]});
+        env.aws.call("cloudwatch", "describe_alarms", asked)["MetricAlarms"][0].clone()
+    };
+    let names = [&kept[..], &["Metrics", "MetricName", "Statistic", "Period"][..]].concat();
+    let read = || fields(&alarm(), &names);
+    let queries = || {
+        let alarm = alarm();
+        let mut theirs = fields(&alarm, &kept);
+        let mut queries = alarm["Metrics"].clone();
+        queries[0]["MetricStat"]["Stat"] = json!("Average");
+        queries[0]["MetricStat"]["Period"] = json!(60);
+        queries[1]["MetricStat"]["Metric"] = json!({
+            "Namespace": "Theirs",
+            "MetricName": "Theirs",
+            "Dimensions": [{"Name": "FunctionName", "Value": "theirs"}, {"Name": "More", "Value": "theirs"}],
+        });
+        queries[2]["Expression"] = json!("errors");
+        queries[2]["Label"] = json!("Theirs");
+        theirs["Metrics"] = queries;
+        env.aws.call("cloudwatch", "put_metric_alarm", theirs);
+    };
+    let changed = [
+        "queries[0].metric.period_seconds",
+        "queries[0].metric.statistic",
+        "queries[1].metric.dimensions.FunctionName",
+        "queries[1].metric.dimensions.More",
+        "queries[1].metric.name",
+        "queries[1].metric.namespace",
+        "queries[2].expression",
+        "queries[2].label",
+    ];
+    repaired(&env, at, &changed, &read, &queries);
+
+    let one_metric = || {
+        let mut theirs = fields(&alarm(), &kept);
+        theirs["Namespace"] = json!("AWS/Lambda");
+        theirs["MetricName"] = json!("Errors");
+        theirs["Statistic"] = json!("Sum");
+        theirs["Period"] = json!(60);
+        env.aws.call("cloudwatch", "put_metric_alarm", theirs);
+    };
+    repaired(&env, at, &["metric", "queries"], &read, &one_metric);
+}
+
+#[test]
 fn drift_of_a_parameter_is_repaired() {
     let (env, _) = deployed();
     let (aws, name) = (&env.aws, "/fraud-detection/dev/fraud_threshold");
@@ -892,9 +985,6 @@ fn drift_of_a_parameter_is_repaired() {
     );
 }
 
-/// Name and description. MiniStack keeps the type of the endpoint under another key when it is patched, and reads of
-/// the API show nothing of that; and tags that are set later have no effect on what it tells of an API, a stage, an API
-/// key or a usage plan.
 #[test]
 fn drift_of_a_rest_api_is_repaired() {
     let (env, outputs) = deployed();
@@ -904,14 +994,20 @@ fn drift_of_a_rest_api_is_repaired() {
         fields(&api, &["name", "description", "endpointConfiguration", "tags"])
     };
     let tamper = || {
-        let patches = patches(&[("replace", "/name", "theirs"), ("replace", "/description", "tampered")]);
+        let patches = patches(&[
+            ("replace", "/name", "theirs"),
+            ("replace", "/description", "tampered"),
+            ("replace", "/endpointConfiguration/types/REGIONAL", "EDGE"),
+        ]);
         env.aws.call(
             "apigateway",
             "update_rest_api",
             json!({"restApiId": id, "patchOperations": patches}),
         );
+        retag(&env, &format!("/restapis/{id}"));
     };
-    repaired(&env, "api.rest_api", &["name", "description"], &read, &tamper);
+    let fields = ["name", "description", "endpoint_type"];
+    repaired(&env, "api.rest_api", &with_tags(&fields), &read, &tamper);
 }
 
 #[test]
@@ -1033,29 +1129,42 @@ fn paths(env: &Environment, api: &str) -> Value {
     json!(resources)
 }
 
-/// Who may call, and what is checked. Patched, MiniStack keeps `apiKeyRequired` as text, after which the API cannot be
-/// read any more, and the models under keys that it does not decode; so a repair of those cannot be shown here.
+/// Who may call, and what is checked.
 #[test]
 fn drift_of_a_method_is_repaired() {
     let (env, outputs) = deployed();
     let (api, resource) = (outputs.id("api.rest_api"), outputs.id("api.transactions"));
     let asked = json!({"restApiId": api, "resourceId": resource, "httpMethod": "POST"});
     let read = || env.aws.call("apigateway", "get_method", asked.clone());
-    let tamper = || {
+    let update = |operations: &[(&str, &str, &str)]| {
         let mut patch = asked.clone();
-        patch["patchOperations"] = patches(&[
-            ("replace", "/authorizationType", "AWS_IAM"),
-            ("replace", "/requestValidatorId", ""),
-        ]);
+        patch["patchOperations"] = patches(operations);
         env.aws.call("apigateway", "update_method", patch);
     };
-    repaired(
-        &env,
-        "api.post",
-        &["authorization", "request_validator_id"],
-        &read,
-        &tamper,
-    );
+    let tamper = || {
+        update(&[
+            ("replace", "/authorizationType", "AWS_IAM"),
+            ("replace", "/apiKeyRequired", "false"),
+            ("replace", "/requestValidatorId", ""),
+            ("replace", "/requestModels/application~1json", "Empty"),
+        ]);
+    };
+    let fields = [
+        "authorization",
+        "api_key_required",
+        "request_validator_id",
+        "request_models.application/json",
+    ];
+    repaired(&env, "api.post", &fields, &read, &tamper);
+
+    let other_content = || {
+        update(&[
+            ("remove", "/requestModels/application~1json", ""),
+            ("add", "/requestModels/text~1plain", "Empty"),
+        ]);
+    };
+    let fields = ["request_models.application/json", "request_models.text/plain"];
+    repaired(&env, "api.post", &fields, &read, &other_content);
 }
 
 #[test]
@@ -1108,7 +1217,6 @@ fn drift_of_a_deployment_is_repaired() {
     undone(&env, &expected, &read, &tamper);
 }
 
-/// All but the tags; see the REST API.
 #[test]
 fn drift_of_a_stage_is_repaired() {
     let (env, outputs) = deployed();
@@ -1130,12 +1238,12 @@ fn drift_of_a_stage_is_repaired() {
         let other = aws.call("apigateway", "create_deployment", json!({"restApiId": api}));
         update("/deploymentId", other["id"].as_str().expect("an id"));
         update("/tracingEnabled", "false");
+        retag(&env, &format!("/restapis/{api}/stages/prod"));
     };
-    repaired(&env, "api.stage", &["deployment_id", "tracing"], &read, &tamper);
+    let fields = ["deployment_id", "tracing"];
+    repaired(&env, "api.stage", &with_tags(&fields), &read, &tamper);
 }
 
-/// Name and description. Patched, MiniStack keeps `enabled` as text, after which the key cannot be read any more; for
-/// the tags see the REST API.
 #[test]
 fn drift_of_an_api_key_is_repaired() {
     let (env, outputs) = deployed();
@@ -1145,18 +1253,22 @@ fn drift_of_an_api_key_is_repaired() {
         fields(&key, &["name", "description", "enabled", "tags"])
     };
     let tamper = || {
-        let patches = patches(&[("replace", "/name", "theirs"), ("replace", "/description", "tampered")]);
+        let patches = patches(&[
+            ("replace", "/name", "theirs"),
+            ("replace", "/description", "tampered"),
+            ("replace", "/enabled", "false"),
+        ]);
         env.aws.call(
             "apigateway",
             "update_api_key",
             json!({"apiKey": id, "patchOperations": patches}),
         );
+        retag(&env, &format!("/apikeys/{id}"));
     };
-    repaired(&env, "api.key", &["name", "description"], &read, &tamper);
+    let fields = ["name", "description", "enabled"];
+    repaired(&env, "api.key", &with_tags(&fields), &read, &tamper);
 }
 
-/// Name and description. Patched, MiniStack keeps the quota as text and fails at the stages, after which the plan
-/// cannot be read any more; for the tags see the REST API.
 #[test]
 fn drift_of_a_usage_plan_is_repaired() {
     let (env, outputs) = deployed();
@@ -1165,15 +1277,40 @@ fn drift_of_a_usage_plan_is_repaired() {
         let plan = env.aws.call("apigateway", "get_usage_plan", json!({"usagePlanId": id}));
         fields(&plan, &["name", "description", "quota", "apiStages", "tags"])
     };
-    let tamper = || {
-        let patches = patches(&[("replace", "/name", "theirs"), ("replace", "/description", "tampered")]);
-        env.aws.call(
-            "apigateway",
-            "update_usage_plan",
-            json!({"usagePlanId": id, "patchOperations": patches}),
-        );
+    let update = |operations: Value| {
+        let patch = json!({"usagePlanId": id, "patchOperations": operations});
+        env.aws.call("apigateway", "update_usage_plan", patch);
     };
-    repaired(&env, "api.usage_plan", &["name", "description"], &read, &tamper);
+    let tamper = || {
+        update(patches(&[
+            ("replace", "/name", "theirs"),
+            ("replace", "/description", "tampered"),
+            ("replace", "/quota/limit", "7"),
+            ("replace", "/quota/period", "WEEK"),
+        ]));
+        retag(&env, &format!("/usageplans/{id}"));
+    };
+    let fields = ["name", "description", "quota_limit", "quota_period"];
+    repaired(&env, "api.usage_plan", &with_tags(&fields), &read, &tamper);
+
+    let api = outputs.id("api.rest_api");
+    let ours = format!("{api}:prod");
+    let other_stage = || {
+        let deployment = outputs.id("api.deployment");
+        let stage = json!({"restApiId": api, "stageName": "theirs", "deploymentId": deployment});
+        env.aws.call("apigateway", "create_stage", stage);
+        let theirs = format!("{api}:theirs");
+        update(patches(&[
+            ("remove", "/apiStages", &ours),
+            ("add", "/apiStages", &theirs),
+        ]));
+    };
+    repaired(&env, "api.usage_plan", &["stages[0]"], &read, &other_stage);
+
+    let unmetered =
+        || update(json!([{"op": "remove", "path": "/quota"}, {"op": "remove", "path": "/apiStages", "value": ours}]));
+    let fields = ["quota_limit", "quota_period", "stages"];
+    repaired(&env, "api.usage_plan", &fields, &read, &unmetered);
 }
 
 /// Nothing of it can be changed: it is what it names. Here our key is taken out of the plan and another put in.

@@ -30,7 +30,7 @@ fn up_diff_and_down_do_on_a_second_emulator_what_they_do_on_the_first() {
     env.assert_settled();
 }
 
-/// Here and not with the rest of the first table: MiniStack loses the `Metrics` of an alarm.
+/// Here and not with the rest of the first table: MiniStack keeps the `Metrics` of an alarm only with the tests' help.
 #[test]
 fn the_error_alarms_watch_the_share_of_failed_invocations() {
     let emulator = Emulator::moto();

@@ -587,7 +587,7 @@ fn rows_19_and_26_the_functions() {
     }
 }
 
-/// What they watch is asserted where an emulator keeps it: MiniStack loses the `Metrics` of an alarm.
+/// What they watch is asserted on moto, which keeps the `Metrics` of an alarm by itself.
 #[test]
 fn rows_27_and_28_the_error_alarms() {
     let at = deployed();

@@ -34,11 +34,11 @@ pub struct MiniStack {
 }
 
 impl Emulator {
-    /// MiniStack, started as `--local` starts it. A 12-digit access key is the account.
+    /// MiniStack, started as `--local` starts it, with gaps of it closed. A 12-digit access key is the account.
     pub fn ministack(options: MiniStack) -> Self {
         Self::start("/_fraudctl/identity", |directory| {
             let mut arguments: Vec<OsString> = vec![
-                project().join("src/local/serve.py").into(),
+                project().join("tests/support/ministack_server.py").into(),
                 "0".into(),
                 directory.into(),
             ];

@@ -198,10 +198,10 @@ impl Edit {
             let parent = spec.pointer_mut(parent);
             match (parent, &self.value) {
                 (Some(Value::Object(object)), Some(value)) => {
-                    object.insert(last.to_owned(), value.clone());
+                    object.insert(decoded(last), value.clone());
                 }
                 (Some(Value::Object(object)), None) => {
-                    object.remove(last).expect("there is something to remove");
+                    object.remove(&decoded(last)).expect("there is something to remove");
                 }
                 (Some(Value::Array(items)), Some(value)) => {
                     let index: usize = last.parse().expect("an index");
@@ -234,6 +234,11 @@ fn paths(plan: &Plan, address: &str) -> Vec<String> {
     paths
 }
 
+/// A part of a JSON pointer, in which `~1` is a slash.
+fn decoded(part: &str) -> String {
+    part.replace("~1", "/").replace("~0", "~")
+}
+
 /// A JSON pointer as plans write it: `/a/0/b` is `a[0].b`.
 fn path(pointer: &str) -> String {
     let mut path = String::new();
@@ -244,7 +249,7 @@ fn path(pointer: &str) -> String {
             if !path.is_empty() {
                 path.push('.');
             }
-            path.push_str(part);
+            path.push_str(&decoded(part));
         }
     }
     path

@@ -296,3 +296,33 @@ fn the_mail_subscription_comes_and_goes_with_the_address() {
     assert_eq!(mails(), None);
     env.assert_settled();
 }
+
+#[test]
+fn what_lost_its_tags_is_left_alone_by_down_and_that_is_no_success() {
+    let env = Environment::new();
+    let before = env.aws.inventory();
+    env.up();
+    let queue = env
+        .aws
+        .call("sqs", "get_queue_url", json!({"QueueName": "lambda-dlq-dev"}))["QueueUrl"]
+        .clone();
+    let tags = env.aws.call("sqs", "list_queue_tags", json!({"QueueUrl": queue}))["Tags"].clone();
+    let keys: Vec<&String> = tags.as_object().expect("tags").keys().collect();
+    env.aws
+        .call("sqs", "untag_queue", json!({"QueueUrl": queue, "TagKeys": keys}));
+
+    let down = env.run(&["down", "--yes", "--json"]).exits(3);
+    assert!(
+        down.stderr
+            .contains("left alone, though remembered: messaging.lambda_dlq"),
+        "{down:#?}"
+    );
+    assert_eq!(down.json()["left_alone"][0]["address"], "messaging.lambda_dlq");
+    assert_eq!(down.json()["summary"]["deleted"], 53);
+    env.aws.call("sqs", "get_queue_attributes", json!({"QueueUrl": queue}));
+
+    env.aws
+        .call("sqs", "tag_queue", json!({"QueueUrl": queue, "Tags": tags}));
+    env.down();
+    assert_eq!(env.aws.inventory(), before);
+}

@@ -543,3 +543,31 @@ fn before_anything_is_deployed_there_is_nothing_to_use() {
     assert!(runs.iter().all(|run| run.stdout.is_empty()), "{runs:#?}");
     place.assert_untouched();
 }
+
+#[test]
+fn a_profile_that_does_not_exist_and_a_region_that_cannot_be_one_are_named() {
+    let place = Untouched::standing();
+    let mut command = place.env.command(&["up", "--yes", "--profile", "nope"]);
+    command
+        .env_remove("AWS_ACCESS_KEY_ID")
+        .env_remove("AWS_SECRET_ACCESS_KEY");
+    refused(
+        command,
+        1,
+        &["no AWS credentials of the profile \"nope\"", "~/.aws/config"],
+    );
+    place.refuses(&["up", "--yes", "--region", "xx y"], 1, &["\"xx y\"", "us-east-1"]);
+    place.assert_untouched();
+}
+
+#[test]
+fn a_mistake_in_the_settings_of_another_environment_is_told() {
+    let place = Untouched::standing();
+    place.env.settings("[env.prod.processor]\nmemory_mb = 1\n");
+    place.refuses(
+        &["diff"],
+        1,
+        &["environment prod", "processor.memory_mb", "128 to 10240"],
+    );
+    place.assert_untouched();
+}

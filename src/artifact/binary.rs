@@ -1,7 +1,7 @@
 //! A Lambda binary as a resource of this machine: what depends on it waits for the build, and nothing else does.
 
 use super::{Artifact, Builder};
-use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target, chain};
 use serde::{Deserialize, Serialize};
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -98,12 +98,5 @@ impl Reconciler for Binary {
 }
 
 fn failed(why: &dyn std::error::Error) -> Failure {
-    let mut text = why.to_string();
-    let mut source = why.source();
-    while let Some(cause) = source {
-        text.push_str(": ");
-        text.push_str(&cause.to_string());
-        source = cause.source();
-    }
-    Failure::new("artifact:Build", "NotBuilt", text)
+    Failure::new("artifact:Build", "NotBuilt", chain(why))
 }

@@ -1,10 +1,10 @@
 //! The clients of every service, made once, and what is known of the caller.
 
 use super::counts::Counts;
-use super::judge::{chain, innermost, judge};
+use super::judge::{innermost, judge};
 use super::limits::Pacer;
 use super::retry::Verdict;
-use crate::resource::Failure;
+use crate::resource::{Failure, chain};
 use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};

@@ -1,7 +1,7 @@
 //! What an error of the SDK means, and what to tell of it.
 
 use super::retry::{self, Verdict};
-use crate::resource::{Class, Failure};
+use crate::resource::{Class, Failure, chain};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
@@ -75,21 +75,6 @@ fn request_id<E: ProvideErrorMetadata>(raw: &HttpResponse, error: &E) -> Option<
     header
         .or_else(|| error.meta().extra("aws_request_id"))
         .map(str::to_owned)
-}
-
-/// An error with everything that caused it, in one line.
-pub fn chain(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }
 
 /// What an error comes down to.

@@ -6,7 +6,7 @@ use crate::engine::PlanError;
 use crate::local::LocalError;
 use crate::operate::preflight::PreflightError;
 use crate::operate::send::SendError;
-use crate::resource::Failure;
+use crate::resource::{Failure, chain};
 use crate::state::{LockError, StoreError};
 
 /// Something failed; what was and was not done is on standard error.
@@ -61,7 +61,7 @@ macro_rules! plainly_failed {
     ($($error:ty),*) => {
         $(impl From<$error> for Exit {
             fn from(error: $error) -> Self {
-                Self::failed(with_causes(&error))
+                Self::failed(chain(&error))
             }
         })*
     };
@@ -104,19 +104,4 @@ impl From<LockError> for Exit {
             message: error.to_string(),
         }
     }
-}
-
-/// An error and its causes, each said once.
-fn with_causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text.push_str(": ");
-            text.push_str(&cause_text);
-        }
-        source = cause.source();
-    }
-    text
 }

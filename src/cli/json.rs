@@ -95,6 +95,7 @@ pub struct Applied<'a> {
     duration_ms: u64,
     api_calls: u64,
     steps: Vec<Step<'a>>,
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     left_alone: Vec<LeftAlone<'a>>,
     outputs: BTreeMap<String, String>,
 }

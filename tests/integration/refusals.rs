@@ -422,10 +422,11 @@ fn a_command_line_that_is_none_is_wrong_usage() {
 
 #[test]
 fn without_a_terminal_and_without_yes_the_plan_is_shown_and_nothing_is_done() {
+    // The plan goes to where the question would: standard output may be a file.
     let place = Untouched::empty();
     let run = place.refuses(&["up"], 1, &["nothing was changed", "no terminal", "--yes"]);
     assert!(
-        run.stdout.contains("+ create") && run.stdout.contains("Plan: 54 to create."),
+        run.stderr.contains("+ create") && run.stderr.contains("Plan: 54 to create."),
         "{run:#?}"
     );
     let run = place.refuses(
@@ -438,10 +439,10 @@ fn without_a_terminal_and_without_yes_the_plan_is_shown_and_nothing_is_done() {
 
     let place = Untouched::standing();
     let run = place.refuses(&["down"], 1, &["nothing was changed", "no terminal", "--yes"]);
-    assert!(run.stdout.contains("Plan: 54 to delete."), "{run:#?}");
+    assert!(run.stderr.contains("Plan: 54 to delete."), "{run:#?}");
     place.env.settings("fraud_threshold = 0.9\n");
     let run = place.refuses(&["up"], 1, &["nothing was changed", "no terminal", "--yes"]);
-    assert!(run.stdout.contains("Plan: 1 to update, 53 unchanged."), "{run:#?}");
+    assert!(run.stderr.contains("Plan: 1 to update, 53 unchanged."), "{run:#?}");
     place.assert_untouched();
     // Where there is nothing to do, there is nothing to ask.
     place.env.settings("");
@@ -525,20 +526,20 @@ fn before_anything_is_deployed_there_is_nothing_to_use() {
         place.refuses(
             &["output"],
             1,
-            &["nothing is deployed in environment dev", "`fraudctl up`"],
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
         ),
         place.refuses(
             &["output", "api_key"],
             1,
-            &["nothing is deployed in environment dev", "`fraudctl up`"],
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
         ),
         place.refuses(
             &["output", "--json"],
             1,
-            &["nothing is deployed in environment dev", "`fraudctl up`"],
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
         ),
-        place.refuses(&["send"], 1, &["no API in environment dev", "`fraudctl up`"]),
-        place.refuses(&["send", "--json"], 1, &["no API in environment dev", "`fraudctl up`"]),
+        place.refuses(&["send"], 1, &["nothing is deployed in environment dev", "`fraudctl up --env dev`"]),
+        place.refuses(&["send", "--json"], 1, &["nothing is deployed in environment dev", "`fraudctl up --env dev`"]),
     ];
     assert!(runs.iter().all(|run| run.stdout.is_empty()), "{runs:#?}");
     place.assert_untouched();

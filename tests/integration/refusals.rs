@@ -538,8 +538,16 @@ fn before_anything_is_deployed_there_is_nothing_to_use() {
             1,
             &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
         ),
-        place.refuses(&["send"], 1, &["nothing is deployed in environment dev", "`fraudctl up --env dev`"]),
-        place.refuses(&["send", "--json"], 1, &["nothing is deployed in environment dev", "`fraudctl up --env dev`"]),
+        place.refuses(
+            &["send"],
+            1,
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
+        ),
+        place.refuses(
+            &["send", "--json"],
+            1,
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
+        ),
     ];
     assert!(runs.iter().all(|run| run.stdout.is_empty()), "{runs:#?}");
     place.assert_untouched();

@@ -6,10 +6,10 @@
 //! Beside it stands what the two functions around it share: their settings, and how a line of their logs looks.
 //!
 //! ```
-//! use fraud::{Alert, Threshold, Transaction, assess};
+//! use fraud::{Alert, Context, Rules, Threshold, Transaction, assess};
 //!
 //! let transaction = Transaction::parse(br#"{"transaction_id": "t-1", "user_id": "u-1", "amount": 15000.00}"#)?;
-//! let assessment = assess(&transaction);
+//! let assessment = assess(&transaction, &Context::unknown(1_700_000_000), Rules::builtin());
 //! assert_eq!(assessment.fraud_score.to_string(), "0.9");
 //!
 //! if Threshold::DEFAULT.is_exceeded_by(assessment.fraud_score) {
@@ -24,6 +24,8 @@ mod amount;
 mod body;
 
 pub mod alert;
+pub mod feedback;
+pub mod history;
 pub mod invalid;
 pub mod log;
 pub mod pattern;
@@ -35,8 +37,11 @@ pub mod transaction;
 
 pub use alert::Alert;
 pub use amount::{AmountError, MAX_FRACTION_DIGITS, MAX_WHOLE_DIGITS};
+pub use feedback::DayCount;
+pub use history::{HISTORY_LIMIT, Past};
 pub use invalid::{Field, Invalid, MAX_BODY_BYTES};
 pub use pattern::{Pattern, Window};
-pub use score::{Assessment, Score, assess};
+pub use rules::{InvalidRules, Rules};
+pub use score::{Assessment, Context, Reason, Score, assess};
 pub use threshold::{InvalidThreshold, Threshold};
 pub use transaction::Transaction;

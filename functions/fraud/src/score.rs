@@ -5,7 +5,9 @@ use std::fmt;
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
-use crate::rules;
+use crate::feedback::DayCount;
+use crate::history::Past;
+use crate::rules::{self, Rules};
 use crate::transaction::Transaction;
 
 /// A fraud score from 0 (no reason to worry) to 1.
@@ -39,21 +41,67 @@ impl Serialize for Score {
     }
 }
 
+/// What is known beside a transaction when it is scored.
+#[derive(Debug, Clone, Copy)]
+pub struct Context<'a> {
+    /// When the transaction was received, in seconds since the Unix epoch.
+    pub at: u64,
+    /// The user's last transactions before it, the latest first; more than [`HISTORY_LIMIT`] are not looked at.
+    ///
+    /// [`HISTORY_LIMIT`]: crate::history::HISTORY_LIMIT
+    pub history: &'a [Past],
+    /// What is known of the merchant, day by day, in any order. Days outside the windows of the rules do not matter.
+    pub merchant: &'a [DayCount],
+}
+
+impl Context<'_> {
+    /// Nothing is known.
+    pub const fn unknown(at: u64) -> Self {
+        Self {
+            at,
+            history: &[],
+            merchant: &[],
+        }
+    }
+}
+
+/// Why a score is what it is: one rule that fired.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Reason {
+    /// The rule's name, such as `AMOUNT_OVER_LIMIT`.
+    pub code: &'static str,
+    /// What was seen.
+    #[serde(with = "rust_decimal::serde::arbitrary_precision")]
+    pub observed: Decimal,
+    /// What it was held against.
+    #[serde(with = "rust_decimal::serde::arbitrary_precision")]
+    pub limit: Decimal,
+    /// How much it weighs, 0 to 1.
+    #[serde(with = "rust_decimal::serde::arbitrary_precision")]
+    pub weight: Decimal,
+}
+
 /// What the rules make of a transaction.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Assessment {
     /// How suspicious it is.
     pub fraud_score: Score,
     /// Whether the pattern analysis counts it.
     pub is_suspicious: bool,
+    /// The rules that fired, the heaviest first.
+    pub reasons: Vec<Reason>,
+    /// Which rules these were.
+    pub rules_version: String,
 }
 
 /// Scores a transaction by the rules.
-pub fn assess(transaction: &Transaction) -> Assessment {
+pub fn assess(transaction: &Transaction, _context: &Context<'_>, rules: &Rules) -> Assessment {
     let is_suspicious = rules::base_rule_fires(transaction.amount);
     Assessment {
         fraud_score: if is_suspicious { Score::FLAGGED } else { Score::BASELINE },
         is_suspicious,
+        reasons: Vec::new(),
+        rules_version: rules.version().to_owned(),
     }
 }
 
@@ -63,7 +111,8 @@ mod tests {
 
     fn assessed(amount: &str) -> Assessment {
         let body = format!(r#"{{"transaction_id": "t", "user_id": "u", "amount": {amount}}}"#);
-        assess(&Transaction::parse(body.as_bytes()).expect("valid"))
+        let transaction = Transaction::parse(body.as_bytes()).expect("valid");
+        assess(&transaction, &Context::unknown(1_700_000_000), Rules::builtin())
     }
 
     #[test]

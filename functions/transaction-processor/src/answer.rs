@@ -78,7 +78,14 @@ mod tests {
     fn a_score_is_a_number_as_it_stands() {
         let body = br#"{"transaction_id": "t-1", "user_id": "u-1", "amount": 150.50}"#;
         let transaction = Transaction::parse(body).expect("valid");
-        let answer = Answer::processed(&transaction, &assess(&transaction));
+        let answer = Answer::processed(
+            &transaction,
+            &assess(
+                &transaction,
+                &fraud::Context::unknown(1_700_000_000),
+                fraud::Rules::builtin(),
+            ),
+        );
         assert_eq!(answer.status_code, 200);
         assert!(answer.body.contains(r#""fraud_score":0.1"#), "{}", answer.body);
         assert!(answer.body.contains(r#""is_suspicious":false"#), "{}", answer.body);

@@ -91,7 +91,11 @@ impl From<ProcessError> for Refusal {
 
 async fn process(outside: &impl Outside, event: &ProxyEvent, now: u64) -> Result<Processed, Refusal> {
     let transaction = Transaction::parse(&event.body()?)?;
-    let assessment = assess(&transaction);
+    let assessment = assess(
+        &transaction,
+        &fraud::Context::unknown(1_700_000_000),
+        fraud::Rules::builtin(),
+    );
     let (stored, threshold) = tokio::join!(outside.store(&transaction, &assessment, now), outside.threshold(now),);
     stored?;
     let alerted = threshold.is_exceeded_by(assessment.fraud_score);

@@ -66,7 +66,15 @@ mod tests {
     fn an_item_has_the_attributes_of_the_contract() {
         let body = br#"{"transaction_id": "t-1", "user_id": "u-1", "amount": 123456789012345.60, "location": "Oslo"}"#;
         let transaction = Transaction::parse(body).expect("valid");
-        let item = item(&transaction, &assess(&transaction), 1_700_000_000);
+        let item = item(
+            &transaction,
+            &assess(
+                &transaction,
+                &fraud::Context::unknown(1_700_000_000),
+                fraud::Rules::builtin(),
+            ),
+            1_700_000_000,
+        );
         let expected = [
             ("transaction_id", AttributeValue::S("t-1".to_owned())),
             ("timestamp", AttributeValue::N("1700000000".to_owned())),

@@ -1,0 +1,7 @@
+//! How good the scoring is: a simulator of transactions, their replay through the very code that the function runs,
+//! metrics, and training. No AWS.
+#![deny(missing_docs)]
+
+mod record;
+
+pub use record::Record;

@@ -2,6 +2,8 @@
 //! metrics, and training. No AWS.
 #![deny(missing_docs)]
 
+pub mod csv;
+pub mod metrics;
 mod record;
 pub mod simulate;
 

@@ -3,7 +3,9 @@
 #![deny(missing_docs)]
 
 pub mod csv;
+pub mod curves;
 pub mod metrics;
+pub mod protocol;
 mod record;
 pub mod simulate;
 

@@ -2,11 +2,15 @@
 
 use crate::support::{Environment, wait_until};
 use serde_json::{Value, json};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use tokio::runtime::{Builder, Runtime};
+use tokio::sync::Semaphore;
 
 /// How long anything may take that happens by itself.
 const DEADLINE: Duration = Duration::from_secs(30);
+
+/// How long a request may take that is tried again and again.
+const PATIENCE: Duration = Duration::from_secs(180);
 
 /// The subject of a message of our own: once it has arrived, so has everything before it.
 const MARKER: &str = "the test's marker";
@@ -101,6 +105,39 @@ impl<'a> Client<'a> {
                 body: response.text().await.expect("a body of text"),
             }
         })
+    }
+
+    /// Posts all these bodies at once. Those whose answer is one that a client tries again after are tried again, a few
+    /// at a time.
+    #[track_caller]
+    pub fn post_all(&self, bodies: &[&str]) -> Vec<Answer> {
+        let few = Semaphore::new(4);
+        let one = async |body: &str| {
+            if let Some(answer) = self.try_once(body).await {
+                return answer;
+            }
+            let begun = Instant::now();
+            loop {
+                let turn = few.acquire().await;
+                if let Some(answer) = self.try_once(body).await {
+                    return answer;
+                }
+                drop(turn);
+                assert!(begun.elapsed() < PATIENCE, "no answer to {body} in {PATIENCE:?}");
+            }
+        };
+        let all = bodies.iter().map(|body| one(body));
+        self.runtime.block_on(futures_util::future::join_all(all))
+    }
+
+    /// The answer to a body, unless it is one that a client tries again after.
+    async fn try_once(&self, body: &str) -> Option<Answer> {
+        let request = self.http.post(&self.transactions).header("x-api-key", &self.key);
+        let request = request.header("content-type", "application/json").body(body.to_owned());
+        let response = request.send().await.ok()?;
+        let status = response.status().as_u16();
+        let body = response.text().await.ok()?;
+        (status != 429 && status < 500).then_some(Answer { status, body })
     }
 
     /// Invokes a function and returns all that Lambda says about it, its answer as JSON below `Payload`.

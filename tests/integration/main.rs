@@ -6,11 +6,13 @@
 mod support;
 
 mod adoption;
+mod analysis;
 mod client;
 mod deleted;
 mod deploy;
 mod drift;
 mod flow;
+mod ingestion;
 mod intent;
 mod local;
 mod manners;

@@ -29,7 +29,7 @@ def main():
 def answer(aws, request):
     try:
         if request["service"] == "bridge":
-            result = {"inventory": inventory}[request["operation"]](aws)
+            result = OPERATIONS[request["operation"]](aws, **request["params"])
         else:
             client = aws.client(request["service"])
             result = getattr(client, request["operation"])(**decoded(request["params"]))
@@ -65,6 +65,15 @@ class Aws:
         if not client.can_paginate(operation):
             return getattr(client, operation)(**params).get(key, [])
         return [item for page in client.get_paginator(operation).paginate(**params) for item in page.get(key, [])]
+
+
+def batch_write(aws, table, requests):
+    """Writes items, as many as there are; a call takes no more than 25."""
+    client = aws.client("dynamodb")
+    for start in range(0, len(requests), 25):
+        result = client.batch_write_item(RequestItems={table: requests[start : start + 25]})
+        if result.get("UnprocessedItems"):
+            raise RuntimeError(f"not written: {result['UnprocessedItems']}")
 
 
 def inventory(aws):
@@ -134,6 +143,8 @@ def encoded(value):
         return value
     return str(value)
 
+
+OPERATIONS = {"inventory": inventory, "batch_write": batch_write}
 
 if __name__ == "__main__":
     main()

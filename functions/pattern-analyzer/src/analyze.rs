@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 
 use crate::event::ScheduledEvent;
 use crate::failure::AnalyzeError;
-use crate::outside::Outside;
+use crate::outside::{Consumed, Outside};
 use crate::patterns::{self, Found};
 use crate::sweep::{Swept, sweep};
 
@@ -89,15 +89,16 @@ async fn run(
 
 impl Done {
     /// The one line of the log that every run leaves, with its metrics.
-    fn tell(&self, invocation: Invocation<'_>, took: Duration, consumed: f64, why: Option<&AnalyzeError>) {
+    fn tell(&self, invocation: Invocation<'_>, took: Duration, consumed: Consumed, why: Option<&AnalyzeError>) {
         let mut fields: Map<String, Value> = Map::new();
         let mut field = |name: &str, value: Value| fields.insert(name.to_owned(), value);
         field("invocation_id", invocation.id.into());
         field("until", json!(self.until));
+        field("items_read", consumed.items.into());
         let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let mut metrics = vec![
             (Metric::Latency, json!(took)),
-            (Metric::ConsumedReadUnits, json!(consumed)),
+            (Metric::ConsumedReadUnits, json!(consumed.units)),
         ];
         if let Some(found) = self.found {
             field("windows", found.windows.into());

@@ -168,8 +168,8 @@ impl Outside for World {
         self.call("publish", publish).await
     }
 
-    fn consumed(&self) -> f64 {
-        0.5
+    fn consumed(&self) -> Consumed {
+        Consumed::default()
     }
 }
 

@@ -15,7 +15,7 @@ use runtime::{BoxError, Publisher, clients, clock};
 use crate::failure::AnalyzeError;
 use crate::kept::{self, VERSION, number};
 use crate::limits::{self, LEASE};
-use crate::outside::{Kept, Outside, Pending, Suspicious};
+use crate::outside::{Consumed, Kept, Outside, Pending, Suspicious};
 
 type Item = HashMap<String, AttributeValue>;
 
@@ -54,7 +54,7 @@ impl Aws {
 /// One run.
 pub struct Run<'a> {
     aws: &'a Aws,
-    consumed: Mutex<f64>,
+    consumed: Mutex<Consumed>,
 }
 
 impl Run<'_> {
@@ -65,9 +65,12 @@ impl Run<'_> {
         let mut items = Vec::new();
         while let Some(page) = pages.next().await {
             let page = page?;
-            let units = page.consumed_capacity().and_then(|capacity| capacity.capacity_units());
             if let Ok(mut consumed) = self.consumed.lock() {
-                *consumed += units.unwrap_or_default();
+                consumed.items += u64::try_from(page.scanned_count())?;
+                let capacity = page.consumed_capacity();
+                consumed.units += capacity
+                    .and_then(|capacity| capacity.capacity_units())
+                    .unwrap_or_default();
             }
             items.extend(page.items.unwrap_or_default());
         }
@@ -217,8 +220,10 @@ impl Outside for Run<'_> {
         self.aws.publisher.publish(subject, message).await
     }
 
-    fn consumed(&self) -> f64 {
-        self.consumed.lock().map_or(0.0, |consumed| *consumed)
+    fn consumed(&self) -> Consumed {
+        self.consumed
+            .lock()
+            .map_or_else(|_| Consumed::default(), |consumed| *consumed)
     }
 }
 

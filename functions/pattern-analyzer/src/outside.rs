@@ -73,6 +73,15 @@ pub trait Outside {
     /// Publishes an alert. At least once: a retry whose first attempt got through publishes it twice.
     async fn publish(&self, subject: &str, message: &str) -> Result<(), BoxError>;
 
-    /// The read units that all searches so far have consumed.
-    fn consumed(&self) -> f64;
+    /// What all searches so far have cost.
+    fn consumed(&self) -> Consumed;
+}
+
+/// What searches have cost.
+#[derive(Debug, Clone, Copy, Default, PartialEq)]
+pub struct Consumed {
+    /// Items that were read, whatever became of them.
+    pub items: u64,
+    /// Read units.
+    pub units: f64,
 }

@@ -191,6 +191,39 @@ fn a_local_aws_is_started_reused_stopped_and_reset_and_up_copes_with_all_of_it()
 }
 
 #[test]
+fn what_is_changed_locally_is_changed_in_place_and_read_back_as_it_is() {
+    let place = LocalPlace::new();
+    place.up();
+    let plan = || place.aws().call("apigateway", "get_usage_plans", json!({}))["items"][0].clone();
+    assert_eq!(plan()["quota"]["limit"], 1000);
+
+    // Values that MiniStack by itself would keep as text, and tags that it would not tell.
+    place
+        .env
+        .settings("requests_per_day = 5\n[tags]\nTeam = \"Payments\"\n");
+    let up = place.up();
+    assert_summary(&up, &[("failed", 0), ("replaced", 0), ("created", 0)]);
+    let changed = plan();
+    assert_eq!(changed["quota"]["limit"], 5, "{changed:#}");
+    assert_eq!(changed["tags"]["Team"], "Payments", "{changed:#}");
+    let diff = place.run(&["diff", "--local", "--json"]).exits(0).json();
+    assert_eq!(diff["changes"], json!([]), "{diff:#}");
+
+    // And back, which takes the tag away.
+    place.env.settings("");
+    assert_summary(&place.up(), &[("failed", 0), ("replaced", 0)]);
+    let changed = plan();
+    assert_eq!(changed["quota"]["limit"], 1000, "{changed:#}");
+    assert_eq!(changed["tags"]["Team"], Value::Null, "{changed:#}");
+    let diff = place.run(&["diff", "--local", "--json"]).exits(0).json();
+    assert_eq!(diff["changes"], json!([]), "{diff:#}");
+
+    let down = place.run(&["down", "--local", "--json"]).exits(0).json();
+    assert_summary(&down, &[("deleted", 54), ("failed", 0)]);
+    assert_eq!(place.aws().inventory(), Vec::<String>::new());
+}
+
+#[test]
 fn up_local_for_people_proves_itself_with_a_transaction_and_a_line_to_paste() {
     let place = LocalPlace::new();
     // Neither a terminal nor --yes: a local AWS is nobody's but the user's.

@@ -9,7 +9,7 @@ What this adds to `python -m ministack`:
 - the state is also saved while the server runs, whenever its clients pause, so that a crash costs at
   most the last seconds (MiniStack itself saves only when it is told to stop);
 - stopping takes seconds, even in the middle of a client's long poll;
-- /_fraudctl/identity tells which process serves which directory;
+- /_fraudctl/identity tells which process serves which directory, by which version of this script;
 - the id of a REST API is enough to call it, whichever account owns it, as at AWS;
 - what is patched and tagged at API Gateway is kept as AWS keeps it, so that it can be read back.
 """
@@ -17,6 +17,7 @@ What this adds to `python -m ministack`:
 import argparse
 import asyncio
 import functools
+import hashlib
 import json
 import logging
 import os
@@ -59,6 +60,11 @@ def main():
     server = Server(options)
     print(json.dumps({"pid": os.getpid(), "port": port}), flush=True)
     server.run(listener)
+
+
+def digest_of_script():
+    with open(__file__, "rb") as script:
+        return hashlib.sha256(script.read()).hexdigest()
 
 
 def listen(port):
@@ -123,6 +129,7 @@ class Server:
             "pid": os.getpid(),
             "directory": options.directory,
             "ministack": ministack._version(),
+            "script": digest_of_script(),
         }
         self.last_request = None
         self.unsaved_since = None

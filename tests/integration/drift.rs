@@ -823,6 +823,7 @@ fn drift_of_an_alarm_is_repaired() {
             "EvaluationPeriods",
             "TreatMissingData",
             "AlarmActions",
+            "ActionsEnabled",
         ];
         json!({
             "alarm": fields(&the(&alarms["MetricAlarms"], "AlarmName", name), &names),
@@ -843,6 +844,7 @@ fn drift_of_an_alarm_is_repaired() {
             "EvaluationPeriods": 4,
             "TreatMissingData": "ignore",
             "AlarmActions": [],
+            "ActionsEnabled": false,
         });
         aws.call("cloudwatch", "put_metric_alarm", alarm);
         aws.call(
@@ -857,6 +859,7 @@ fn drift_of_an_alarm_is_repaired() {
         );
     };
     let fields = [
+        "actions_enabled",
         "alarm_actions",
         "comparison",
         "description",
@@ -871,6 +874,12 @@ fn drift_of_an_alarm_is_repaired() {
         "threshold",
     ];
     repaired(&env, "monitoring.lambda_dlq", &with_tags(&fields), &read, &tamper);
+
+    // Muted for the night, and forgotten.
+    let mute = || {
+        aws.call("cloudwatch", "disable_alarm_actions", json!({"AlarmNames": [name]}));
+    };
+    repaired(&env, "monitoring.lambda_dlq", &["actions_enabled"], &read, &mute);
 }
 
 #[test]

@@ -901,6 +901,7 @@ fn an_alarm_is_updated_in_place_and_replaced_under_another_name() {
         ("/evaluation_periods", json!(3), "EvaluationPeriods", json!(3)),
         ("/missing_data", json!("ignore"), "TreatMissingData", json!("ignore")),
         ("/alarm_actions/0", other.clone(), "AlarmActions", json!([other])),
+        ("/actions_enabled", json!(false), "ActionsEnabled", json!(false)),
     ];
     for (pointer, value, field, expected) in rounds {
         stack.update(at, &[(pointer, value)]);

@@ -384,20 +384,38 @@ fn drift_of_a_subscription_is_repaired() {
         let found = env
             .aws
             .call("sns", "get_subscription_attributes", json!({"SubscriptionArn": arn}));
-        parsed(&found["Attributes"]["RedrivePolicy"])
+        let shown = &found["Attributes"];
+        // An empty filter is how SNS is told of none.
+        let filter = shown["FilterPolicy"].as_str().filter(|filter| *filter != "{}");
+        json!({
+            "redrive": parsed(&shown["RedrivePolicy"]),
+            "raw": shown["RawMessageDelivery"].as_str().unwrap_or("false"),
+            "filter": filter,
+        })
     };
-    let tamper = || {
-        let redrive = json!({"deadLetterTargetArn": outputs.arn("messaging.lambda_dlq")}).to_string();
-        let attribute = json!({"SubscriptionArn": arn, "AttributeName": "RedrivePolicy", "AttributeValue": redrive});
+    let set = |name: &str, value: &str| {
+        let attribute = json!({"SubscriptionArn": arn, "AttributeName": name, "AttributeValue": value});
         env.aws.call("sns", "set_subscription_attributes", attribute);
     };
-    repaired(
-        &env,
-        "messaging.alerts_subscription",
-        &["dead_letter_arn"],
-        &read,
-        &tamper,
-    );
+    let at = "messaging.alerts_subscription";
+    let redrive = || {
+        let redrive = json!({"deadLetterTargetArn": outputs.arn("messaging.lambda_dlq")});
+        set("RedrivePolicy", &redrive.to_string());
+    };
+    repaired(&env, at, &["dead_letter_arn"], &read, &redrive);
+    // A filter is the way in which somebody makes alerts vanish without a trace.
+    let silence = || {
+        set("FilterPolicy", r#"{"severity": ["never"]}"#);
+        set("RawMessageDelivery", "true");
+    };
+    repaired(&env, at, &["filter_policy", "raw_delivery"], &read, &silence);
+    // What a repaired subscription delivers arrives again.
+    env.run(&["send", "--amount", "15000", "--id", "after-the-filter"])
+        .exits(0);
+    let queue = env.run(&["output", "alert_queue_url"]).exits(0).stdout;
+    let received = json!({"QueueUrl": queue.trim(), "MaxNumberOfMessages": 10, "WaitTimeSeconds": 5});
+    let received = env.aws.call("sqs", "receive_message", received);
+    assert!(received.to_string().contains("after-the-filter"), "{received:#}");
 }
 
 #[test]

@@ -451,6 +451,12 @@ fn a_subscription_is_updated_in_place_and_replaced_for_another_endpoint() {
         parsed(&found["Attributes"]["RedrivePolicy"])["deadLetterTargetArn"],
         other
     );
+    let policy = json!({"severity": ["high"]});
+    stack.update(at, &[("/raw_delivery", json!(true)), ("/filter_policy", policy.clone())]);
+    let arn = json!({"SubscriptionArn": recorded.arn(at)});
+    let found = env.aws.call("sns", "get_subscription_attributes", arn);
+    assert_eq!(found["Attributes"]["RawMessageDelivery"], "true");
+    assert_eq!(parsed(&found["Attributes"]["FilterPolicy"]), policy);
 
     stack.replace(at, &[("/endpoint", other.clone())], &[]);
     let topic = json!({"TopicArn": recorded.arn("messaging.alerts")});

@@ -65,7 +65,7 @@ pub fn main() -> ExitCode {
     // Whatever still runs in the background is not waited for.
     runtime.shutdown_background();
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(exit::DONE),
         Err(exit) => fail(&exit),
     }
 }

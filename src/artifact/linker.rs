@@ -161,6 +161,9 @@ mod tests {
         assert!(rest.starts_with(&format!("{folder}/bin/pip install ")), "{rest}");
         assert!(!INSTALL_ZIG.contains(['\n', '\r']) && !INSTALL_ZIG.contains("sudo"));
         let readme = include_str!("../../README.md");
-        assert!(readme.lines().any(|line| line == INSTALL_ZIG), "README.md names another");
+        assert!(
+            readme.lines().any(|line| line == INSTALL_ZIG),
+            "README.md names another"
+        );
     }
 }

@@ -452,7 +452,10 @@ fn a_subscription_is_updated_in_place_and_replaced_for_another_endpoint() {
         other
     );
     let policy = json!({"severity": ["high"]});
-    stack.update(at, &[("/raw_delivery", json!(true)), ("/filter_policy", policy.clone())]);
+    stack.update(
+        at,
+        &[("/raw_delivery", json!(true)), ("/filter_policy", policy.clone())],
+    );
     let arn = json!({"SubscriptionArn": recorded.arn(at)});
     let found = env.aws.call("sns", "get_subscription_attributes", arn);
     assert_eq!(found["Attributes"]["RawMessageDelivery"], "true");

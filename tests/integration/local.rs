@@ -244,9 +244,7 @@ fn a_local_aws_that_was_killed_has_everything_again() {
     });
     let killed = Command::new("sh").args(["-c", "kill -9 \"$1\"", "sh", &pid]).status();
     assert!(killed.expect("a shell").success());
-    wait_until(CHECKPOINT, "its end", || {
-        listeners(place.port).is_empty().then_some(())
-    });
+    wait_until(CHECKPOINT, "its end", || listeners(place.port).is_empty().then_some(()));
     assert_eq!(place.status()["running"], false);
 
     assert_summary(&place.up(), &[("unchanged", 54), ("created", 0), ("failed", 0)]);

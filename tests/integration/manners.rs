@@ -341,7 +341,11 @@ fn a_signal_before_anything_is_changed_ends_every_command_at_once() {
     let watched = Watched::new();
     let before = watched.env.aws.inventory();
     for (args, signal, says) in [
-        (&["up", "--yes", "--json"][..], "INT", "interrupted; nothing was changed"),
+        (
+            &["up", "--yes", "--json"][..],
+            "INT",
+            "interrupted; nothing was changed",
+        ),
         (&["up", "--yes"], "TERM", "interrupted; nothing was changed"),
         (&["down", "--yes"], "TERM", "interrupted; nothing was changed"),
         (&["diff"], "TERM", "interrupted"),

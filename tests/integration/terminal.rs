@@ -55,7 +55,10 @@ fn whoever_says_yes_sees_what_runs_and_gets_all_of_it() {
     // A line of what runs names the kind; those of the plan and of what is done do not so.
     let running = ["(kms.key)", "(dynamodb.table)", "(lambda.function)", "(sns.topic)"];
     let line = running.iter().any(|kind| text.contains(kind));
-    assert!(line && text.contains("create security.key"), "no line of what runs: {text}");
+    assert!(
+        line && text.contains("create security.key"),
+        "no line of what runs: {text}"
+    );
     for says in ["security.key created", "Done: 54 steps", "What stands:", "Try it:"] {
         assert!(text.contains(says), "does not show {says:?}: {text}");
     }

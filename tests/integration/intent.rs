@@ -1021,6 +1021,27 @@ fn a_model_is_updated_in_place_and_replaced_for_another_content_type() {
     stack.replace(at, &[("/content_type", json!("application/xml"))], &[]);
     assert_eq!(model()["contentType"], "application/xml");
     assert_eq!(model()["description"], "Another");
+
+    // The way that AWS allows while a method names the model: under another name.
+    let edits = [
+        ("/content_type", json!("application/json")),
+        ("/name", json!("AnotherModel")),
+    ];
+    stack.replace(at, &edits, &[("api.post", Update)]);
+    let asked = json!({"restApiId": api});
+    let models = env.aws.call("apigateway", "get_models", asked)["items"].clone();
+    assert_eq!(
+        the(&models, "name", "AnotherModel")["contentType"],
+        "application/json"
+    );
+    assert!(find(&models, "name", "TransactionModel").is_none(), "{models:#}");
+    let asked = json!({
+        "restApiId": api,
+        "resourceId": outputs(&env).id("api.transactions"),
+        "httpMethod": "POST",
+    });
+    let method = env.aws.call("apigateway", "get_method", asked);
+    assert_eq!(method["requestModels"]["application/json"], "AnotherModel", "{method:#}");
 }
 
 #[test]

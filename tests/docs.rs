@@ -270,7 +270,10 @@ fn every_policy_is_one_and_short_enough_however_it_is_narrowed() {
             "sqs",
             "ssm",
         ] {
-            narrowed = narrowed.replace(&format!("arn:aws:{service}:*:"), &format!("arn:aws:{service}:ap-southeast-2:"));
+            narrowed = narrowed.replace(
+                &format!("arn:aws:{service}:*:"),
+                &format!("arn:aws:{service}:ap-southeast-2:"),
+            );
         }
         assert!(!narrowed.contains(":*:"), "a region is left: {narrowed}");
         narrowed = narrowed.replace("-*\"", &format!("-{}\"", "e".repeat(32)));

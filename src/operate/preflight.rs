@@ -97,7 +97,12 @@ mod tests {
     fn lambda_keeps_a_hundred_executions_for_others() {
         assert!(enough(7, 107).is_ok());
         let refused = enough(7, 106).unwrap_err().to_string();
-        for says in ["reserve 7 ", "has 106 unreserved", "keeps 100", "--no-reserved-concurrency"] {
+        for says in [
+            "reserve 7 ",
+            "has 106 unreserved",
+            "keeps 100",
+            "--no-reserved-concurrency",
+        ] {
             assert!(refused.contains(says), "does not say {says:?}: {refused}");
         }
         // The quota of a new account.

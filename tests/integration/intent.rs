@@ -1030,10 +1030,7 @@ fn a_model_is_updated_in_place_and_replaced_for_another_content_type() {
     stack.replace(at, &edits, &[("api.post", Update)]);
     let asked = json!({"restApiId": api});
     let models = env.aws.call("apigateway", "get_models", asked)["items"].clone();
-    assert_eq!(
-        the(&models, "name", "AnotherModel")["contentType"],
-        "application/json"
-    );
+    assert_eq!(the(&models, "name", "AnotherModel")["contentType"], "application/json");
     assert!(find(&models, "name", "TransactionModel").is_none(), "{models:#}");
     let asked = json!({
         "restApiId": api,
@@ -1041,7 +1038,10 @@ fn a_model_is_updated_in_place_and_replaced_for_another_content_type() {
         "httpMethod": "POST",
     });
     let method = env.aws.call("apigateway", "get_method", asked);
-    assert_eq!(method["requestModels"]["application/json"], "AnotherModel", "{method:#}");
+    assert_eq!(
+        method["requestModels"]["application/json"], "AnotherModel",
+        "{method:#}"
+    );
 }
 
 #[test]

@@ -206,11 +206,7 @@ fn an_account_with_too_few_executions_is_told_before_anything_is_changed_and_the
     };
     let says = ["has 10 unreserved", "--no-reserved-concurrency", "nothing was changed"];
     refused(command(&["up", "--yes", "--json"]), 1, &says);
-    assert!(
-        proxy.calls().iter().all(|call| !call.changes()),
-        "{:#?}",
-        proxy.calls()
-    );
+    assert!(proxy.calls().iter().all(|call| !call.changes()), "{:#?}", proxy.calls());
     place.assert_untouched();
 
     let up = Running::start(command(&["up", "--yes", "--json", "--no-reserved-concurrency"]))
@@ -578,8 +574,16 @@ fn before_anything_is_deployed_there_is_nothing_to_use() {
             1,
             &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
         ),
-        place.refuses(&["send"], 1, &["nothing is deployed in environment dev", "`fraudctl up --env dev`"]),
-        place.refuses(&["send", "--json"], 1, &["nothing is deployed in environment dev", "`fraudctl up --env dev`"]),
+        place.refuses(
+            &["send"],
+            1,
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
+        ),
+        place.refuses(
+            &["send", "--json"],
+            1,
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
+        ),
     ];
     assert!(runs.iter().all(|run| run.stdout.is_empty()), "{runs:#?}");
     place.assert_untouched();

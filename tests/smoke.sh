@@ -7,7 +7,7 @@
 # FRAUDCTL               the command [default: target/debug/fraudctl]
 # FRAUDCTL_STATE         where state files are kept [default: a new folder, removed when all went well]
 # AWS_ACCESS_KEY_ID, AWS_SECRET_ACCESS_KEY, AWS_SESSION_TOKEN, AWS_REGION
-#                        the usual; the alert is received with curl, which reads no AWS configuration files
+#                        the usual; the alert is received by tests/receive.py, which reads no AWS configuration files
 # SMOKE_SECONDS          how long to wait for the alert [default: 60]
 #
 # What was deployed is taken down when a step fails, too. When that fails as well, the state stays where it is said.
@@ -53,22 +53,6 @@ expect() {
     fi
 }
 
-# Receives messages of a queue over the SQS JSON protocol, waiting up to 5 s for the first.
-receive() {
-    local token=()
-    if [ -n "${AWS_SESSION_TOKEN:-}" ]; then
-        token=(--header "x-amz-security-token: $AWS_SESSION_TOKEN")
-    fi
-    # The credentials go through a file descriptor, so that no list of processes shows them.
-    curl --silent --show-error --fail-with-body --max-time 30 \
-        --config <(printf 'user = "%s:%s"\n' "$AWS_ACCESS_KEY_ID" "$AWS_SECRET_ACCESS_KEY") \
-        --aws-sigv4 "aws:amz:$region:sqs" "${token[@]}" \
-        --header 'content-type: application/x-amz-json-1.0' \
-        --header 'x-amz-target: AmazonSQS.ReceiveMessage' \
-        --data "{\"QueueUrl\": \"$1\", \"MaxNumberOfMessages\": 10, \"WaitTimeSeconds\": 5}" \
-        "${AWS_ENDPOINT_URL:-https://sqs.$region.amazonaws.com}/"
-}
-
 # send ID AMOUNT: posts a transaction and prints the answer. AWS may refuse a new API key with 403 for up to a minute.
 send() {
     local deadline=$((SECONDS + 60)) answer
@@ -99,7 +83,7 @@ settled() {
 await_alert() {
     local deadline=$((SECONDS + seconds)) messages
     while [ "$SECONDS" -lt "$deadline" ]; do
-        messages=$(receive "$1")
+        messages=$(python3 tests/receive.py "$1" "$region")
         if [[ $messages == *"$2"* ]]; then
             expect "$messages" 'Fraud Alert - Suspicious Transaction Detected'
             return

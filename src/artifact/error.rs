@@ -5,6 +5,11 @@ use std::path::PathBuf;
 
 use super::flavor::Arch;
 
+/// What brings a linker for any processor, in a virtual environment of its own: Debian, Ubuntu and others let pip install
+/// nothing outside of one. First on PATH, because `cargo-zigbuild` looks there for the Python that has zig.
+pub(super) const INSTALL_ZIG: &str = "python3 -m venv ~/.fraudctl-zig && ~/.fraudctl-zig/bin/pip install cargo-zigbuild \
+                                      ziglang && export PATH=\"$HOME/.fraudctl-zig/bin:$PATH\"";
+
 /// Why there is no artifact. The message says what was tried, on what, and what to do next; the
 /// operating system's own words are the source.
 #[derive(Debug, thiserror::Error)]
@@ -82,7 +87,7 @@ pub enum ArtifactError {
 
     /// No linker for the wanted processor was found.
     #[error(
-        "no linker for {arch} was found. Run: pip install cargo-zigbuild ziglang \
+        "no linker for {arch} was found. Run: {INSTALL_ZIG}\n\
          (or, on Debian: apt-get install {debian_package}){}",
         or_own_processor(.own)
     )]
@@ -116,7 +121,7 @@ pub enum ArtifactError {
     /// The binary asks for a newer C library than Lambda has.
     #[error(
         "{path} needs glibc {found}, and Lambda's Amazon Linux 2023 has {floor}. \
-         Run: pip install cargo-zigbuild ziglang (it links against the older one)"
+         Run this, which links against the older one: {INSTALL_ZIG}"
     )]
     GlibcTooNew {
         /// The binary.

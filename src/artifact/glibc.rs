@@ -57,6 +57,7 @@ fn parse(version: &str) -> Option<Version> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::error::INSTALL_ZIG;
     use super::*;
 
     const NAMES: &[u8] = b"\x7fELF\0libc.so.6\0GLIBC_2.2.5\0GLIBC_2.34\0GLIBC_PRIVATE\0xGLIBC_9.9\0";
@@ -77,7 +78,7 @@ mod tests {
             let error = check(path, &binary).unwrap_err().to_string();
             assert!(error.contains("target/bootstrap needs glibc 2.3"), "{error}");
             assert!(error.contains("has 2.34"), "{error}");
-            assert!(error.contains("pip install cargo-zigbuild ziglang"), "{error}");
+            assert!(error.contains(INSTALL_ZIG), "{error}");
         }
     }
 

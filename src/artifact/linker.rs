@@ -81,6 +81,7 @@ pub(super) fn choose(
 mod tests {
     use std::fs;
 
+    use super::super::error::INSTALL_ZIG;
     use super::*;
 
     /// A toolchain that runs on x86_64 and has the standard libraries of `targets`.
@@ -145,10 +146,24 @@ mod tests {
         let (_scratch, toolchain) = toolchain(&Arch::ALL.map(Arch::triple));
         let error = choose(Arch::Arm64, &toolchain, false, |_| false).unwrap_err();
         let message = error.to_string();
-        assert!(message.contains("Run: pip install cargo-zigbuild ziglang"), "{message}");
+        assert!(message.contains(&format!("Run: {INSTALL_ZIG}\n")), "{message}");
         assert!(message.contains("apt-get install gcc-aarch64-linux-gnu"), "{message}");
         if Arch::host() == Some(Arch::X86_64) {
             assert!(message.contains("--arch x86_64"), "{message}");
         }
+    }
+
+    #[test]
+    fn the_command_is_one_line_that_needs_no_permission_of_the_system_and_the_one_in_the_readme() {
+        // Debian 12 and others refuse every pip but that of a virtual environment.
+        let (environment, rest) = INSTALL_ZIG.split_once(" && ").unwrap();
+        let folder = environment.strip_prefix("python3 -m venv ").unwrap();
+        assert!(rest.starts_with(&format!("{folder}/bin/pip install ")), "{rest}");
+        assert!(!INSTALL_ZIG.contains(['\n', '\r']) && !INSTALL_ZIG.contains("sudo"));
+        let readme = include_str!("../../README.md");
+        assert!(
+            readme.lines().any(|line| line == INSTALL_ZIG),
+            "README.md names another"
+        );
     }
 }

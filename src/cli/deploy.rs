@@ -2,7 +2,8 @@
 
 use super::exit::{self, Exit};
 use super::scope::Scope;
-use super::{json, print, stop};
+use super::stop::Stop;
+use super::{json, print};
 use crate::aws::Registry;
 use crate::engine::{Action, Apply, Outcome, Plan, Report};
 use crate::resource::{Address, Kinds, Outputs};
@@ -41,6 +42,8 @@ pub struct Deployment<'a> {
     pub begun: Instant,
     /// Who shows it.
     pub progress: &'a Arc<Progress>,
+    /// What signals do meanwhile.
+    pub stop: &'a Stop,
 }
 
 impl Deployment<'_> {
@@ -68,9 +71,10 @@ impl Deployment<'_> {
             plan: self.plan,
             store: &store,
             sink: &|event| self.progress.event(event),
-            stop: stop::on_signals(self.progress),
+            stop: self.stop.in_order(self.progress),
         };
         let report = apply.run().await?;
+        self.stop.at_once();
         let mut store = store.into_inner().unwrap_or_else(PoisonError::into_inner);
         if store.state.resources.is_empty() {
             store.discard()?;
@@ -166,8 +170,11 @@ fn confirm() -> Result<(), Exit> {
             "nothing was changed: there is no terminal to ask on; look at the plan above and use --yes",
         ));
     }
-    let mut terminal = std::io::stderr().lock();
-    let _ = write!(terminal, "Proceed? [y/N] ").and_then(|()| terminal.flush());
+    {
+        // Not held while somebody thinks: a signal has to be answered on it.
+        let mut terminal = std::io::stderr().lock();
+        let _ = write!(terminal, "Proceed? [y/N] ").and_then(|()| terminal.flush());
+    }
     let mut answer = String::new();
     let read = stdin.lock().read_line(&mut answer);
     match (read, answer.trim().to_ascii_lowercase().as_str()) {

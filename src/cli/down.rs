@@ -1,6 +1,7 @@
 use super::deploy::{ApplyArgs, Deployment};
 use super::exit::Exit;
 use super::scope::{BuildArgs, ScopeArgs};
+use super::stop::Stop;
 use crate::engine::{Plan, survey};
 use crate::state::Lock;
 use crate::ui::Progress;
@@ -19,7 +20,7 @@ pub struct DownArgs {
     apply: ApplyArgs,
 }
 
-pub async fn run(args: DownArgs) -> Result<(), Exit> {
+pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
     let begun = Instant::now();
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open(&BuildArgs::default(), &progress).await?;
@@ -36,6 +37,7 @@ pub async fn run(args: DownArgs) -> Result<(), Exit> {
         args: &args.apply,
         begun,
         progress: &progress,
+        stop,
     };
     deployment.run(store).await?;
     Ok(())

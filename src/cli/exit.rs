@@ -9,6 +9,8 @@ use crate::operate::send::SendError;
 use crate::resource::{Failure, chain};
 use crate::state::{LockError, StoreError};
 
+/// Done.
+pub const DONE: u8 = 0;
 /// Something failed; what was and was not done is on standard error.
 pub const FAILED: u8 = 1;
 /// The command line or a name on it is wrong. Also what the argument parser exits with.

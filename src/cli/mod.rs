@@ -61,11 +61,18 @@ pub fn main() -> ExitCode {
         Ok(runtime) => runtime,
         Err(why) => return fail(&Exit::failed(format!("cannot start: {why}"))),
     };
-    let result = runtime.block_on(run(cli.command));
+    let result = runtime.block_on(async {
+        // Before anything else, so that a signal at any time gives the same code.
+        let stop = stop::Stop::saying(match cli.command {
+            Command::Up(_) | Command::Down(_) => "interrupted; nothing was changed",
+            _ => stop::INTERRUPTED,
+        });
+        run(cli.command, &stop).await
+    });
     // Whatever still runs in the background is not waited for.
     runtime.shutdown_background();
     match result {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(()) => ExitCode::from(exit::DONE),
         Err(exit) => fail(&exit),
     }
 }
@@ -78,11 +85,11 @@ fn fail(exit: &Exit) -> ExitCode {
     ExitCode::from(exit.code)
 }
 
-async fn run(command: Command) -> Result<(), Exit> {
+async fn run(command: Command, stop: &stop::Stop) -> Result<(), Exit> {
     match command {
-        Command::Up(args) => up::run(args).await,
+        Command::Up(args) => up::run(args, stop).await,
         Command::Diff(args) => diff::run(args).await,
-        Command::Down(args) => down::run(args).await,
+        Command::Down(args) => down::run(args, stop).await,
         Command::Output(args) => output::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Send(args) => send::run(args).await,

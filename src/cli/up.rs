@@ -1,6 +1,7 @@
 use super::deploy::{ApplyArgs, Deployment};
 use super::exit::Exit;
 use super::scope::{BuildArgs, Scope, ScopeArgs};
+use super::stop::Stop;
 use super::{print, send};
 use crate::engine::{Plan, survey};
 use crate::operate::preflight;
@@ -26,7 +27,7 @@ pub struct UpArgs {
     apply: ApplyArgs,
 }
 
-pub async fn run(args: UpArgs) -> Result<(), Exit> {
+pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
     let begun = Instant::now();
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open(&args.build, &progress).await?;
@@ -49,6 +50,7 @@ pub async fn run(args: UpArgs) -> Result<(), Exit> {
         args: &args.apply,
         begun,
         progress: &progress,
+        stop,
     };
     let outputs = deployment.run(store).await?;
     if args.apply.json {

@@ -1,8 +1,8 @@
 use super::*;
 use crate::engine::fake::{
-    BINARY, BUCKET, Cloud, Death, ENV, FUNCTION, Fault, KEY, KINDS, Operation, PART, Traits, tags,
+    BINARY, BUCKET, Cloud, Death, ENV, FUNCTION, Fault, KEY, KINDS, Operation, PART, QUEUE, Traits, tags,
 };
-use crate::engine::{Graph, Node, survey};
+use crate::engine::{Cause, Graph, Node, survey};
 use crate::resource::Handle;
 
 use crate::state::{Place, Retired};
@@ -290,6 +290,63 @@ fn what_the_cloud_does_not_take_is_told() {
         let (_stop, stopped) = watch::channel(false);
         bench.apply_with(&plan, &sink, stopped).await;
         assert_eq!(*told.lock().unwrap(), [(at("key"), vec!["label".to_owned()])]);
+    });
+}
+
+/// A queue, and what `NotTaken` told while it was made, with an old size shown at so many looks.
+async fn made_while_old(bench: &Bench, looks: usize) -> Vec<(Address, Vec<String>)> {
+    let plan = bench.plan(&queue()).await;
+    bench.cloud.show_old("queue", "size", json!(1), looks);
+    let told = Mutex::new(Vec::new());
+    let sink = |event: Event| {
+        if let Event::NotTaken { address, paths } = event {
+            told.lock().unwrap().push((address, paths));
+        }
+    };
+    let (_stop, stopped) = watch::channel(false);
+    bench.apply_with(&plan, &sink, stopped).await;
+    told.into_inner().unwrap()
+}
+
+fn queue() -> Graph {
+    graph([node("queue", &QUEUE, json!({"name": "q", "size": 7}))])
+}
+
+#[test]
+fn what_is_shown_old_after_a_creation_is_looked_at_again() {
+    run(async {
+        let bench = Bench::new();
+        assert_eq!(made_while_old(&bench, 3).await, []);
+        assert_eq!(bench.record("queue").unwrap().observed.unwrap()["size"], 7);
+        bench.assert_stands(&queue()).await;
+        // Somebody sets what was shown then: drift, not AWS's way of writing 7.
+        bench.cloud.edit("queue", "size", json!(1));
+        let plan = bench.plan(&queue()).await;
+        assert_eq!(plan.changes[0].fields[0].cause, Cause::Drift);
+        bench.up(&queue()).await;
+        bench.assert_stands(&queue()).await;
+    });
+}
+
+#[test]
+fn what_stays_old_after_a_creation_is_told_and_not_believed() {
+    run(async {
+        let bench = Bench::new();
+        // More looks than anybody takes; how many were taken is bounded.
+        let before = bench.cloud.count(Operation::Observe);
+        let told = made_while_old(&bench, 1000).await;
+        assert_eq!(told, [(at("queue"), vec!["size".to_owned()])]);
+        let looks = bench.cloud.count(Operation::Observe) - before;
+        assert!((2..=20).contains(&looks), "{looks} looks");
+        // It is not remembered as what AWS has, so that the next plan sees it, and nothing more than it.
+        assert_eq!(bench.record("queue").unwrap().observed.unwrap()["size"], 7);
+        let plan = bench.plan(&queue()).await;
+        assert_eq!(plan.changes[0].action, Action::Update);
+        let paths: Vec<&str> = plan.changes[0].fields.iter().map(|field| field.path.as_str()).collect();
+        assert_eq!(paths, ["size"]);
+        // When AWS shows it at last, there is nothing to do.
+        bench.cloud.show_old("queue", "size", json!(1), 0);
+        assert!(bench.plan(&queue()).await.is_empty());
     });
 }
 

@@ -27,6 +27,7 @@ pub struct Traits {
     pub inputs: &'static [&'static str],
     pub repeatable: bool,
     pub tagged: bool,
+    pub stale_reads: bool,
     pub ephemeral: bool,
 }
 
@@ -40,6 +41,7 @@ const PLAIN: Traits = Traits {
     inputs: &[],
     repeatable: false,
     tagged: false,
+    stale_reads: false,
     ephemeral: false,
 };
 
@@ -80,6 +82,15 @@ pub static RELEASE: Traits = Traits {
     repeatable: true,
     ..PLAIN
 };
+/// Shown as it was for a while.
+pub static QUEUE: Traits = Traits {
+    name: "fake.queue",
+    outputs: &["name", "arn"],
+    predicted: &["name", "arn"],
+    tagged: true,
+    stale_reads: true,
+    ..PLAIN
+};
 /// Made from something of this machine.
 pub static FUNCTION: Traits = Traits {
     name: "fake.function",
@@ -96,7 +107,7 @@ pub static BINARY: Traits = Traits {
     ephemeral: true,
     ..PLAIN
 };
-/// All kinds.
+/// All kinds but [`QUEUE`], of which no way of writing is believed.
 pub static KINDS: [&Traits; 6] = [&BUCKET, &KEY, &PART, &RELEASE, &FUNCTION, &BINARY];
 
 /// The tags of ours.
@@ -179,6 +190,8 @@ struct World {
     violations: Vec<String>,
     dangling: BTreeSet<Address>,
     watched: Option<PathBuf>,
+    /// What is shown in place of a field, and how often still.
+    old: BTreeMap<Address, (&'static str, Value, usize)>,
 }
 
 impl Cloud {
@@ -193,7 +206,7 @@ impl Cloud {
             let shared = Arc::clone(&shared);
             (traits.name, FakeKind { traits, shared })
         };
-        let kinds = KINDS.iter().map(kind).collect();
+        let kinds = KINDS.iter().chain([&&QUEUE]).map(kind).collect();
         Self { shared, kinds }
     }
 
@@ -267,6 +280,12 @@ impl Cloud {
         {
             thing.spec[field] = value.clone();
         }
+    }
+
+    /// The next so many looks at this address see this in place of what the field holds.
+    pub fn show_old(&self, address: &str, field: &'static str, value: Value, looks: usize) {
+        let old = (field, value, looks);
+        self.shared.world().old.insert(Address::from(address), old);
     }
 
     /// For whom things of ours exist, as often as they do; nothing of this machine.
@@ -545,7 +564,12 @@ impl World {
         };
         let by_id = outputs.and_then(|outputs| self.by_id(traits, outputs));
         let found = by_id.or_else(|| self.named(traits, spec)).or_else(by_tags)?;
-        Some(self.things[found].live())
+        let mut live = self.things[found].live();
+        if let Some((field, value, looks)) = self.old.get_mut(address).filter(|(.., looks)| *looks > 0) {
+            *looks -= 1;
+            live.spec[*field] = value.clone();
+        }
+        Some(live)
     }
 
     /// What is asked for is fully known, and what it refers to exists.
@@ -675,6 +699,9 @@ impl Kind for FakeKind {
     }
     fn tagged(&self) -> bool {
         self.traits.tagged
+    }
+    fn stale_reads(&self) -> bool {
+        self.traits.stale_reads
     }
     fn ephemeral(&self) -> bool {
         self.traits.ephemeral

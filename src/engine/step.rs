@@ -126,7 +126,12 @@ impl Steps<'_> {
                     .retain(|old| outputs.is_empty() || old.outputs != outputs);
             }
         })?;
-        self.settle(change, kind, desired, None, outputs).await
+        let before = if kind.stale_reads() {
+            Before::Anything
+        } else {
+            Before::Nothing
+        };
+        self.settle(change, kind, desired, before, outputs).await
     }
 
     /// A lost reply may belong to a call that is still on its way, so one look is not enough.
@@ -176,7 +181,11 @@ impl Steps<'_> {
         let nothing = change.action == Action::Update && fields.is_empty();
         // Without a record to compare with, what differed may be no more than AWS's way of writing it.
         let known = kind.stale_reads() && before.is_some_and(|record| record.status == Status::Ready);
-        let before = known.then(|| fields.iter().map(|f| (f.field(), shown.spec.get(f.field()))).collect());
+        let before = if known {
+            Before::These(fields.iter().map(|f| (f.field(), shown.spec.get(f.field()))).collect())
+        } else {
+            Before::Nothing
+        };
         let outputs = self.settle(change, kind, desired, before, live.outputs.clone()).await?;
         Ok((outputs, if nothing { Outcome::Nothing } else { Outcome::Done }))
     }
@@ -189,19 +198,20 @@ impl Steps<'_> {
         Ok(kind.update(live, desired, &changes).await?)
     }
 
-    /// Asks AWS what it has now, remembers it, and tells where it is not what was asked for. `before` is what stood
-    /// there before an update.
+    /// Asks AWS what it has now, remembers it, and tells where it is not what was asked for. `before` is what AWS may
+    /// still show from before; as long as it does, it is asked again, but only so often: what does not come then is told,
+    /// and the next plan sees it.
     async fn settle(
         &self,
         change: &Change,
         kind: &dyn Kind,
         desired: &Value,
-        before: Option<Before<'_>>,
+        before: Before<'_>,
         mut outputs: Outputs,
     ) -> Step<Outputs> {
         let env = self.env();
         let applied = comparable(kind, desired);
-        let mut observed = None;
+        let (mut observed, mut differs) = (None, Vec::new());
         for look in 0..LOOKS {
             if look > 0 {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
@@ -211,7 +221,8 @@ impl Steps<'_> {
             };
             outputs.extend(live.outputs);
             let seen = comparable(kind, &live.spec);
-            let stale = stale(&applied, &seen, before.as_ref());
+            let stale = before.stale(&applied, &seen);
+            differs = diff(&applied, &seen, None);
             // What AWS shows as it was before need not be an answer to the change: some services show old values for up
             // to a minute. Not taken for the way in which AWS writes our values, or it would hide the next drift.
             observed = Some(with_fields(seen, &stale, &applied));
@@ -219,14 +230,11 @@ impl Steps<'_> {
                 break;
             }
         }
-        if let Some(observed) = &observed {
-            let paths: Vec<String> = diff(&applied, observed, None).into_iter().map(|f| f.path).collect();
-            if !paths.is_empty() {
-                (self.sink)(Event::NotTaken {
-                    address: change.address.clone(),
-                    paths,
-                });
-            }
+        if !differs.is_empty() {
+            (self.sink)(Event::NotTaken {
+                address: change.address.clone(),
+                paths: differs.into_iter().map(|field| field.path).collect(),
+            });
         }
         self.record(change, kind, |record| {
             let retiring = record.take().map(|r| r.retiring).unwrap_or_default();
@@ -328,17 +336,38 @@ impl Steps<'_> {
     }
 }
 
-/// What stood in the fields that an update is about.
-type Before<'a> = BTreeMap<&'a str, Option<&'a Value>>;
+/// What AWS may still show from before a change.
+enum Before<'a> {
+    /// Nothing: what it shows is its answer.
+    Nothing,
+    /// What stood in the fields that an update is about.
+    These(BTreeMap<&'a str, Option<&'a Value>>),
+    /// Anything: it is new, and may be shown half-made, or as one of the same name that is gone.
+    Anything,
+}
 
-/// The fields in which AWS still shows what was there before, though something else was asked for.
-fn stale(applied: &Value, seen: &Value, before: Option<&Before<'_>>) -> BTreeSet<String> {
-    let unchanged = |(field, old): &(&&str, &Option<&Value>)| {
-        let now = seen.get(**field);
-        now == **old && now != applied.get(**field)
-    };
-    let before = before.into_iter().flatten();
-    before.filter(unchanged).map(|(field, _)| (*field).to_owned()).collect()
+impl Before<'_> {
+    /// The fields in which AWS still shows what was there before, though something else was asked for.
+    fn stale(&self, applied: &Value, seen: &Value) -> BTreeSet<String> {
+        match self {
+            Self::Nothing => BTreeSet::new(),
+            Self::These(before) => {
+                let unchanged = |(field, old): &(&&str, &Option<&Value>)| {
+                    let now = seen.get(**field);
+                    now == **old && now != applied.get(**field)
+                };
+                before
+                    .iter()
+                    .filter(unchanged)
+                    .map(|(field, _)| (*field).to_owned())
+                    .collect()
+            }
+            Self::Anything => {
+                let differs = diff(applied, seen, None).into_iter();
+                differs.map(|field| field.field().to_owned()).collect()
+            }
+        }
+    }
 }
 
 /// `value` with these fields as they are in `from`.

@@ -197,8 +197,9 @@ async fn exclusive(place: &Place, progress: Progress<'_>) -> Result<File, LocalE
     lock::acquire(&place.lock(), waiting, progress).await
 }
 
+/// One that an older fraudctl started lacks what this one's script adds.
 fn is_current(identity: &Identity) -> bool {
-    identity.ministack == venv::MINISTACK
+    identity.ministack == venv::MINISTACK && identity.script == server::script_digest()
 }
 
 fn running(place: &Place, identity: &Identity, started: bool) -> LocalAws {
@@ -240,6 +241,19 @@ mod tests {
             port: listener.local_addr().unwrap().port(),
             ..Options::below(cache.to_owned())
         }
+    }
+
+    #[test]
+    fn a_server_of_another_version_or_another_script_is_replaced() {
+        let identity = |ministack: &str, script: String| Identity {
+            pid: 7,
+            directory: "/cache/1".into(),
+            ministack: ministack.to_owned(),
+            script,
+        };
+        assert!(is_current(&identity(venv::MINISTACK, server::script_digest())));
+        assert!(!is_current(&identity("1.0.0", server::script_digest())));
+        assert!(!is_current(&identity(venv::MINISTACK, String::new())));
     }
 
     #[tokio::test]

@@ -34,6 +34,9 @@ pub(super) struct Identity {
     pub directory: PathBuf,
     /// MiniStack's version.
     pub ministack: String,
+    /// The SHA-256 of the script that serves it; empty where a script tells none.
+    #[serde(default)]
+    pub script: String,
 }
 
 /// Finds out who has the port of 127.0.0.1, and whether it is the server for the directory.
@@ -160,6 +163,7 @@ mod tests {
             pid: 7,
             directory: "/cache/1".into(),
             ministack: "1.2.3".to_owned(),
+            script: String::new(),
         };
         assert_eq!(holder(port, Path::new("/cache/1")).await, Holder::Ours(ours));
         assert_eq!(

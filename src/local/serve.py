@@ -9,12 +9,15 @@ What this adds to `python -m ministack`:
 - the state is also saved while the server runs, whenever its clients pause, so that a crash costs at
   most the last seconds (MiniStack itself saves only when it is told to stop);
 - stopping takes seconds, even in the middle of a client's long poll;
-- /_fraudctl/identity tells which process serves which directory;
-- the id of a REST API is enough to call it, whichever account owns it, as at AWS.
+- /_fraudctl/identity tells which process serves which directory, by which version of this script;
+- the id of a REST API is enough to call it, whichever account owns it, as at AWS;
+- what is patched and tagged at API Gateway is kept as AWS keeps it, so that it can be read back.
 """
 
 import argparse
 import asyncio
+import functools
+import hashlib
 import json
 import logging
 import os
@@ -30,6 +33,15 @@ QUIET = (1.0, 20)
 LATEST = (60.0, 100)
 # How long requests in flight may delay a stop.
 GRACE = 5.0
+# What API Gateway keeps of a patched value that is not text.
+KINDS = {
+    "/apiKeyRequired": "true".__eq__,
+    "/enabled": "true".__eq__,
+    "/quota/limit": int,
+    "/quota/offset": int,
+}
+ENDPOINT_TYPES = "/endpointConfiguration/types/"
+REQUEST_MODELS = "/requestModels/"
 
 
 def main():
@@ -48,6 +60,11 @@ def main():
     server = Server(options)
     print(json.dumps({"pid": os.getpid(), "port": port}), flush=True)
     server.run(listener)
+
+
+def digest_of_script():
+    with open(__file__, "rb") as script:
+        return hashlib.sha256(script.read()).hexdigest()
 
 
 def listen(port):
@@ -99,6 +116,11 @@ class Server:
         from ministack.services import apigateway_v1
 
         apigateway_v1.find_api_scope = owner_of_rest_api
+        stand_in(
+            (apigateway_v1, "_apply_patch", patch),
+            (apigateway_v1, "_tag_v1_resource", tag),
+            (apigateway_v1, "_untag_v1_resource", untag),
+        )
         # Names every file at every checkpoint.
         logging.getLogger("persistence").setLevel(logging.WARNING)
         self.ministack = ministack
@@ -107,6 +129,7 @@ class Server:
             "pid": os.getpid(),
             "directory": options.directory,
             "ministack": ministack._version(),
+            "script": digest_of_script(),
         }
         self.last_request = None
         self.unsaved_since = None
@@ -186,6 +209,76 @@ def owner_of_rest_api(api_id):
         if stored_id == api_id:
             return account, region
     return None
+
+
+def stand_in(*places):
+    """Puts functions of ours in the place of others: each is given the module and the function that it stands for."""
+    for module, name, ours in places:
+        setattr(module, name, functools.partial(ours, module, getattr(module, name)))
+
+
+def patch(module, original, thing, operations):
+    """Keeps patched values as AWS does. API Gateway sends all of them as text; MiniStack keeps the text also where AWS
+    keeps a number or a truth, after which no client can read the answers, and does not know the paths that mean more
+    than where a value goes. https://docs.aws.amazon.com/apigateway/latest/api/patch-operations.html"""
+    for operation in operations:
+        op, path, value = operation["op"], operation["path"], operation.get("value")
+        if path == "/apiStages":
+            # UpdateUsagePlan: adds to a list or removes from it. MiniStack puts the text in place of the list.
+            api, _, stage = value.partition(":")
+            one = {"apiId": api, "stage": stage}
+            thing["apiStages"] = [other for other in thing["apiStages"] if other != one]
+            if op == "add":
+                thing["apiStages"].append(one)
+        elif path.startswith(ENDPOINT_TYPES):
+            # UpdateRestApi: the path names the type that is replaced. MiniStack makes an object of the list.
+            old = path.removeprefix(ENDPOINT_TYPES)
+            configuration = thing["endpointConfiguration"]
+            configuration["types"] = [value if kind == old else kind for kind in configuration["types"]]
+        elif path.startswith(REQUEST_MODELS):
+            # UpdateMethod: the path names a content type, its slash as `~1`. MiniStack does not decode it.
+            content_type = module._decode_json_pointer_token(path.removeprefix(REQUEST_MODELS))
+            if op == "remove":
+                thing["requestModels"].pop(content_type, None)
+            else:
+                thing["requestModels"][content_type] = value
+        elif path in KINDS and value is not None:
+            # UpdateMethod, UpdateApiKey, UpdateUsagePlan.
+            original(thing, [{**operation, "value": KINDS[path](value)}])
+        else:
+            original(thing, [operation])
+    return thing
+
+
+def tag(module, original, arn, data):
+    """API Gateway tells an API's, a stage's, a key's and a plan's tags with the rest of it. MiniStack tells there only
+    those that it was made with."""
+    answer = original(arn, data)
+    if answer[0] == 204:
+        tagged(module, arn)["tags"].update(data.get("tags", {}))
+    return answer
+
+
+def untag(module, original, arn, keys):
+    answer = original(arn, keys)
+    if answer[0] == 204:
+        for key in keys:
+            tagged(module, arn)["tags"].pop(key, None)
+    return answer
+
+
+def tagged(module, arn):
+    """What has this ARN, such as `arn:aws:apigateway:us-east-1::/restapis/a1b2/stages/prod`."""
+    kind, name, *below = arn.split(":", 5)[5].strip("/").split("/")
+    if below:
+        return module._stages_v1[name][below[1]]
+    stores = {
+        "restapis": module._rest_apis,
+        "apikeys": module._api_keys,
+        "usageplans": module._usage_plans,
+        "domainnames": module._domain_names,
+    }
+    return stores[kind][name]
 
 
 def raise_open_files_limit():

@@ -7,6 +7,7 @@ use std::path::Path;
 use std::process::Stdio;
 use std::time::Duration;
 
+use sha2::{Digest, Sha256};
 use tokio::process::{Child, Command};
 use tokio::time::{Instant, sleep};
 
@@ -17,6 +18,12 @@ use super::process::{self, Target};
 use super::record::Record;
 
 const SCRIPT: &str = include_str!("serve.py");
+
+/// The SHA-256 of the script, as a server tells it of the one that it runs.
+pub(super) fn script_digest() -> String {
+    let digest = Sha256::digest(SCRIPT);
+    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+}
 
 /// Half a second is usual; a busy or slow machine needs more.
 const START_DEADLINE: Duration = Duration::from_secs(60);

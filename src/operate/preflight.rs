@@ -49,11 +49,17 @@ pub async fn check(aws: &Aws, plan: &Plan) -> Result<Option<Failure>, PreflightE
         .account_limit
         .and_then(|limit| limit.unreserved_concurrent_executions);
     match unreserved.map(i64::from) {
-        Some(unreserved) if unreserved - wanted < KEPT_UNRESERVED => {
-            Err(PreflightError::Concurrency { wanted, unreserved })
-        }
-        _ => Ok(None),
+        Some(unreserved) => enough(wanted, unreserved).map(|()| None),
+        None => Ok(None),
     }
+}
+
+/// Is enough left for others when so many more executions are reserved?
+fn enough(wanted: i64, unreserved: i64) -> Result<(), PreflightError> {
+    if wanted > 0 && unreserved - wanted < KEPT_UNRESERVED {
+        return Err(PreflightError::Concurrency { wanted, unreserved });
+    }
+    Ok(())
 }
 
 /// Why a plan loses data, if it does: a table's keys cannot be changed in place, and its items do not move by themselves.
@@ -115,4 +121,71 @@ fn more_reserved(plan: &Plan) -> i64 {
         .filter(|change| change.kind == function::Function::KIND && change.action != Action::Delete)
         .map(|change| reserved(&change.desired) - change.live.as_ref().map_or(0, |live| reserved(&live.spec)))
         .sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::resource::{Address, Live, Outputs, Owner};
+    use serde_json::json;
+    use std::collections::BTreeSet;
+
+    #[test]
+    fn lambda_keeps_a_hundred_executions_for_others() {
+        assert!(enough(7, 107).is_ok());
+        let refused = enough(7, 106).unwrap_err().to_string();
+        for says in [
+            "reserve 7 ",
+            "has 106 unreserved",
+            "keeps 100",
+            "--no-reserved-concurrency",
+        ] {
+            assert!(refused.contains(says), "does not say {says:?}: {refused}");
+        }
+        // The quota of a new account.
+        assert!(enough(1, 10).is_err());
+        // Who reserves no more than before may go on, however little there is.
+        assert!(enough(0, 10).is_ok());
+        assert!(enough(-2, 10).is_ok());
+    }
+
+    fn change(kind: &str, action: Action, before: Option<u32>, after: Option<u32>) -> Change {
+        let spec = |reserved: Option<u32>| json!({"reserved_concurrency": reserved});
+        let live = before.map(|before| Live {
+            spec: spec(Some(before)),
+            outputs: Outputs::new(),
+            owner: Owner::Usual,
+        });
+        Change {
+            address: Address::from("f"),
+            kind: kind.to_owned(),
+            action,
+            fields: Vec::new(),
+            desired: spec(after),
+            live,
+            create_first: false,
+            retired: false,
+            gone: false,
+            ephemeral: false,
+            depends_on: BTreeSet::new(),
+            depended_on: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn only_what_functions_reserve_anew_counts() {
+        let function = function::Function::KIND;
+        let plan = Plan {
+            changes: vec![
+                change(function, Action::Create, None, Some(5)),
+                change(function, Action::Update, Some(2), Some(3)),
+                change(function, Action::Update, Some(4), None),
+                change(function, Action::Unchanged, Some(9), Some(9)),
+                change(function, Action::Delete, Some(8), None),
+                change("sqs.queue", Action::Create, None, Some(100)),
+            ],
+            ..Plan::default()
+        };
+        assert_eq!(more_reserved(&plan), 5 + 1 - 4);
+    }
 }

@@ -35,8 +35,9 @@ pub trait Reconciler: Send + Sync + 'static {
     const REPEATABLE: bool = false;
     /// Does the spec have a field `tags`, and is ownership told by it?
     const TAGGED: bool = false;
-    /// May AWS go on showing old values for a while after a change? Then what it shows right after one, where it is what
-    /// was there before, is not taken for its way of writing the new values.
+    /// May AWS go on showing old values for a while after a change? Then what it shows right after an update, where it is
+    /// what was there before, and right after a creation, where it is not what was asked for, is not taken for its way of
+    /// writing the new values.
     const STALE_READS: bool = false;
     /// Something of this machine, not of AWS: never recorded, counted or deleted.
     const EPHEMERAL: bool = false;

@@ -72,6 +72,8 @@ pub fn declare(stack: &Stack, graph: &mut Graph, security: &Security) -> Messagi
             protocol: "sqs".to_owned(),
             endpoint: alerts_queue.arn().into(),
             dead_letter_arn: Some(alerts_dlq.arn().into()),
+            raw_delivery: false,
+            filter_policy: None,
         },
     );
     Messaging {
@@ -183,6 +185,8 @@ fn ops_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle {
                 protocol: "email".to_owned(),
                 endpoint: email.clone(),
                 dead_letter_arn: None,
+                raw_delivery: false,
+                filter_policy: None,
             },
         );
     }

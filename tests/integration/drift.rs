@@ -394,20 +394,38 @@ fn drift_of_a_subscription_is_repaired() {
         let found = env
             .aws
             .call("sns", "get_subscription_attributes", json!({"SubscriptionArn": arn}));
-        parsed(&found["Attributes"]["RedrivePolicy"])
+        let shown = &found["Attributes"];
+        // An empty filter is how SNS is told of none.
+        let filter = shown["FilterPolicy"].as_str().filter(|filter| *filter != "{}");
+        json!({
+            "redrive": parsed(&shown["RedrivePolicy"]),
+            "raw": shown["RawMessageDelivery"].as_str().unwrap_or("false"),
+            "filter": filter,
+        })
     };
-    let tamper = || {
-        let redrive = json!({"deadLetterTargetArn": outputs.arn("messaging.lambda_dlq")}).to_string();
-        let attribute = json!({"SubscriptionArn": arn, "AttributeName": "RedrivePolicy", "AttributeValue": redrive});
+    let set = |name: &str, value: &str| {
+        let attribute = json!({"SubscriptionArn": arn, "AttributeName": name, "AttributeValue": value});
         env.aws.call("sns", "set_subscription_attributes", attribute);
     };
-    repaired(
-        &env,
-        "messaging.alerts_subscription",
-        &["dead_letter_arn"],
-        &read,
-        &tamper,
-    );
+    let at = "messaging.alerts_subscription";
+    let redrive = || {
+        let redrive = json!({"deadLetterTargetArn": outputs.arn("messaging.lambda_dlq")});
+        set("RedrivePolicy", &redrive.to_string());
+    };
+    repaired(&env, at, &["dead_letter_arn"], &read, &redrive);
+    // A filter is the way in which somebody makes alerts vanish without a trace.
+    let silence = || {
+        set("FilterPolicy", r#"{"severity": ["never"]}"#);
+        set("RawMessageDelivery", "true");
+    };
+    repaired(&env, at, &["filter_policy", "raw_delivery"], &read, &silence);
+    // What a repaired subscription delivers arrives again.
+    env.run(&["send", "--amount", "15000", "--id", "after-the-filter"])
+        .exits(0);
+    let queue = env.run(&["output", "alert_queue_url"]).exits(0).stdout;
+    let received = json!({"QueueUrl": queue.trim(), "MaxNumberOfMessages": 10, "WaitTimeSeconds": 5});
+    let received = env.aws.call("sqs", "receive_message", received);
+    assert!(received.to_string().contains("after-the-filter"), "{received:#}");
 }
 
 #[test]
@@ -833,6 +851,7 @@ fn drift_of_an_alarm_is_repaired() {
             "EvaluationPeriods",
             "TreatMissingData",
             "AlarmActions",
+            "ActionsEnabled",
         ];
         json!({
             "alarm": fields(&the(&alarms["MetricAlarms"], "AlarmName", name), &names),
@@ -853,6 +872,7 @@ fn drift_of_an_alarm_is_repaired() {
             "EvaluationPeriods": 4,
             "TreatMissingData": "ignore",
             "AlarmActions": [],
+            "ActionsEnabled": false,
         });
         aws.call("cloudwatch", "put_metric_alarm", alarm);
         aws.call(
@@ -867,6 +887,7 @@ fn drift_of_an_alarm_is_repaired() {
         );
     };
     let fields = [
+        "actions_enabled",
         "alarm_actions",
         "comparison",
         "description",
@@ -881,6 +902,12 @@ fn drift_of_an_alarm_is_repaired() {
         "threshold",
     ];
     repaired(&env, "monitoring.lambda_dlq", &with_tags(&fields), &read, &tamper);
+
+    // Muted for the night, and forgotten.
+    let mute = || {
+        aws.call("cloudwatch", "disable_alarm_actions", json!({"AlarmNames": [name]}));
+    };
+    repaired(&env, "monitoring.lambda_dlq", &["actions_enabled"], &read, &mute);
 }
 
 #[test]

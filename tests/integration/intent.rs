@@ -464,6 +464,15 @@ fn a_subscription_is_updated_in_place_and_replaced_for_another_endpoint() {
         parsed(&found["Attributes"]["RedrivePolicy"])["deadLetterTargetArn"],
         other
     );
+    let policy = json!({"severity": ["high"]});
+    stack.update(
+        at,
+        &[("/raw_delivery", json!(true)), ("/filter_policy", policy.clone())],
+    );
+    let arn = json!({"SubscriptionArn": recorded.arn(at)});
+    let found = env.aws.call("sns", "get_subscription_attributes", arn);
+    assert_eq!(found["Attributes"]["RawMessageDelivery"], "true");
+    assert_eq!(parsed(&found["Attributes"]["FilterPolicy"]), policy);
 
     stack.replace(at, &[("/endpoint", other.clone())], &[]);
     let topic = json!({"TopicArn": recorded.arn("messaging.alerts")});
@@ -916,6 +925,7 @@ fn an_alarm_is_updated_in_place_and_replaced_under_another_name() {
         ("/evaluation_periods", json!(3), "EvaluationPeriods", json!(3)),
         ("/missing_data", json!("ignore"), "TreatMissingData", json!("ignore")),
         ("/alarm_actions/0", other.clone(), "AlarmActions", json!([other])),
+        ("/actions_enabled", json!(false), "ActionsEnabled", json!(false)),
     ];
     for (pointer, value, field, expected) in rounds {
         stack.update(at, &[(pointer, value)]);
@@ -1070,6 +1080,27 @@ fn a_model_is_updated_in_place_and_replaced_for_another_content_type() {
     stack.replace(at, &[("/content_type", json!("application/xml"))], &[]);
     assert_eq!(model()["contentType"], "application/xml");
     assert_eq!(model()["description"], "Another");
+
+    // The way that AWS allows while a method names the model: under another name.
+    let edits = [
+        ("/content_type", json!("application/json")),
+        ("/name", json!("AnotherModel")),
+    ];
+    stack.replace(at, &edits, &[("api.post", Update)]);
+    let asked = json!({"restApiId": api});
+    let models = env.aws.call("apigateway", "get_models", asked)["items"].clone();
+    assert_eq!(the(&models, "name", "AnotherModel")["contentType"], "application/json");
+    assert!(find(&models, "name", "TransactionModel").is_none(), "{models:#}");
+    let asked = json!({
+        "restApiId": api,
+        "resourceId": outputs(&env).id("api.transactions"),
+        "httpMethod": "POST",
+    });
+    let method = env.aws.call("apigateway", "get_method", asked);
+    assert_eq!(
+        method["requestModels"]["application/json"], "AnotherModel",
+        "{method:#}"
+    );
 }
 
 #[test]

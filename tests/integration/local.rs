@@ -1,13 +1,15 @@
 //! `--local`: a local AWS that is installed, started, found again, stopped and reset by the command itself.
 
-use crate::support::{Aws, Credentials, Environment, Run};
+use crate::support::{Aws, Credentials, Environment, Run, wait_until};
 use serde_json::{Value, json};
+use std::collections::BTreeMap;
 use std::fs;
 use std::io::Write;
 use std::net::{Ipv4Addr, TcpListener};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::thread;
+use std::time::{Duration, SystemTime};
 
 /// A local AWS on a port of its own. Stopped, with its files, when this is dropped.
 struct LocalPlace {
@@ -188,6 +190,81 @@ fn a_local_aws_is_started_reused_stopped_and_reset_and_up_copes_with_all_of_it()
     let down = place.run(&["down", "--local", "--json"]).exits(0).json();
     assert_summary(&down, &[("deleted", 54), ("failed", 0)]);
     assert_eq!(place.aws().inventory(), Vec::<String>::new());
+}
+
+#[test]
+fn what_is_changed_locally_is_changed_in_place_and_read_back_as_it_is() {
+    let place = LocalPlace::new();
+    place.up();
+    let plan = || place.aws().call("apigateway", "get_usage_plans", json!({}))["items"][0].clone();
+    assert_eq!(plan()["quota"]["limit"], 1000);
+
+    // Values that MiniStack by itself would keep as text, and tags that it would not tell.
+    place
+        .env
+        .settings("requests_per_day = 5\n[tags]\nTeam = \"Payments\"\n");
+    let up = place.up();
+    assert_summary(&up, &[("failed", 0), ("replaced", 0), ("created", 0)]);
+    let changed = plan();
+    assert_eq!(changed["quota"]["limit"], 5, "{changed:#}");
+    assert_eq!(changed["tags"]["Team"], "Payments", "{changed:#}");
+    let diff = place.run(&["diff", "--local", "--json"]).exits(0).json();
+    assert_eq!(diff["changes"], json!([]), "{diff:#}");
+
+    // And back, which takes the tag away.
+    place.env.settings("");
+    assert_summary(&place.up(), &[("failed", 0), ("replaced", 0)]);
+    let changed = plan();
+    assert_eq!(changed["quota"]["limit"], 1000, "{changed:#}");
+    assert_eq!(changed["tags"]["Team"], Value::Null, "{changed:#}");
+    let diff = place.run(&["diff", "--local", "--json"]).exits(0).json();
+    assert_eq!(diff["changes"], json!([]), "{diff:#}");
+
+    let down = place.run(&["down", "--local", "--json"]).exits(0).json();
+    assert_summary(&down, &[("deleted", 54), ("failed", 0)]);
+    assert_eq!(place.aws().inventory(), Vec::<String>::new());
+}
+
+#[cfg(target_os = "linux")]
+#[test]
+fn a_local_aws_that_was_killed_has_everything_again() {
+    let place = LocalPlace::new();
+    place.up();
+    let done = SystemTime::now();
+    let inventory = place.aws().inventory();
+    let status = place.status();
+    let pid = status["pid"].as_u64().expect("a process").to_string();
+
+    // When its clients pause, it writes what it has.
+    let folder = cache().join("local").join(place.port.to_string()).join("state");
+    wait_until(CHECKPOINT, "a checkpoint of all that was done", || {
+        let written = written(&folder);
+        let whole = written.contains_key("dynamodb.json") && written.values().all(|at| *at > done);
+        whole.then_some(())
+    });
+    let killed = Command::new("sh").args(["-c", "kill -9 \"$1\"", "sh", &pid]).status();
+    assert!(killed.expect("a shell").success());
+    wait_until(CHECKPOINT, "its end", || listeners(place.port).is_empty().then_some(()));
+    assert_eq!(place.status()["running"], false);
+
+    assert_summary(&place.up(), &[("unchanged", 54), ("created", 0), ("failed", 0)]);
+    assert_ne!(place.status()["pid"], status["pid"]);
+    assert_eq!(place.aws().inventory(), inventory);
+}
+
+/// How long a checkpoint may take to come: a busy server waits for a pause.
+#[cfg(target_os = "linux")]
+const CHECKPOINT: Duration = Duration::from_secs(120);
+
+/// The files of a folder and when each was written last.
+#[cfg(target_os = "linux")]
+fn written(folder: &Path) -> BTreeMap<String, SystemTime> {
+    let files = fs::read_dir(folder).into_iter().flatten().flatten();
+    let files = files.filter_map(|file| {
+        let at = file.metadata().ok()?.modified().ok()?;
+        Some((file.file_name().to_string_lossy().into_owned(), at))
+    });
+    files.collect()
 }
 
 #[test]

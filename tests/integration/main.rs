@@ -22,3 +22,4 @@ mod refusals;
 mod smoke;
 mod table1;
 mod table3;
+mod terminal;

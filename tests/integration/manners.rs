@@ -343,6 +343,40 @@ fn an_interrupt_lets_what_runs_end_and_the_next_up_finishes() {
 }
 
 #[test]
+fn a_signal_before_anything_is_changed_ends_every_command_at_once() {
+    let watched = Watched::new();
+    let before = watched.env.aws.inventory();
+    for (args, signal, says) in [
+        (
+            &["up", "--yes", "--json"][..],
+            "INT",
+            "interrupted; nothing was changed",
+        ),
+        (&["up", "--yes"], "TERM", "interrupted; nothing was changed"),
+        (&["down", "--yes"], "TERM", "interrupted; nothing was changed"),
+        (&["diff"], "TERM", "interrupted"),
+        (&["diff"], "INT", "interrupted"),
+    ] {
+        // In the middle of the survey. Its answer is kept back until the end.
+        let held = watched.proxy.hold(|call| call.is("dynamodb", "DescribeTable"));
+        let running = watched.start(args);
+        held.await_calls(1);
+        running.signal(signal);
+        let run = running.end().exits(130);
+        assert_eq!(run.stderr.trim_end(), format!("fraudctl: {says}"), "{args:?}");
+        assert!(run.stdout.is_empty(), "{run:#?}");
+        assert!(watched.proxy.calls().iter().all(|call| !call.changes()), "{args:?}");
+        drop(held);
+        watched.proxy.forget();
+    }
+    assert_eq!(watched.env.aws.inventory(), before);
+    assert!(!watched.env.state_file().exists(), "a state was written");
+    // Nothing is in the way of the next one.
+    watched.up();
+    watched.assert_whole();
+}
+
+#[test]
 fn a_second_interrupt_ends_at_once_and_the_next_up_recovers() {
     let watched = Watched::new();
     let held = watched.proxy.hold(makes_the_transactions);

@@ -189,6 +189,42 @@ fn credentials_that_aws_does_not_know_are_refused_with_the_words_of_aws() {
     place.assert_untouched();
 }
 
+/// The quota of a new account; a real one cannot be made to have it.
+#[test]
+fn an_account_with_too_few_executions_is_told_before_anything_is_changed_and_the_way_out_works() {
+    let place = Untouched::empty();
+    let proxy = Proxy::before(Emulator::shared().endpoint());
+    let limit = json!({"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10});
+    let settings = json!({"AccountLimit": limit, "AccountUsage": {"FunctionCount": 0}});
+    proxy.answer(&settings, |call: &Call| {
+        call.service == "lambda" && call.operation.starts_with("GET /2016-08-19/account-settings")
+    });
+    let command = |args: &[&str]| {
+        let mut command = place.env.command(args);
+        command.env("AWS_ENDPOINT_URL", proxy.endpoint());
+        command
+    };
+    let says = ["has 10 unreserved", "--no-reserved-concurrency", "nothing was changed"];
+    refused(command(&["up", "--yes", "--json"]), 1, &says);
+    assert!(proxy.calls().iter().all(|call| !call.changes()), "{:#?}", proxy.calls());
+    place.assert_untouched();
+
+    let up = Running::start(command(&["up", "--yes", "--json", "--no-reserved-concurrency"]))
+        .end()
+        .exits(0)
+        .json();
+    assert_eq!(
+        (&up["summary"]["created"], &up["summary"]["failed"]),
+        (&json!(54), &json!(0)),
+        "{up:#}"
+    );
+    for function in ["transaction-processor-dev", "pattern-analyzer-dev"] {
+        let asked = json!({"FunctionName": function});
+        let reserved = place.env.aws.call("lambda", "get_function_concurrency", asked);
+        assert_eq!(reserved["ReservedConcurrentExecutions"], json!(null), "{function}");
+    }
+}
+
 #[test]
 fn an_endpoint_that_cannot_be_reached_is_told_within_ten_seconds() {
     let place = Untouched::standing();

@@ -100,6 +100,33 @@ impl Environment {
         }
     }
 
+    /// Runs the command with these arguments on a terminal, where this is typed when it asks. What the terminal shows is
+    /// the standard output.
+    #[track_caller]
+    pub fn run_on_terminal(&self, args: &[&str], answer: &str) -> Run {
+        let inner = self.command(args);
+        let mut command = Command::new(super::venv::python());
+        command
+            .arg("-I")
+            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/terminal.py"))
+            .arg(Value::from(answer).to_string())
+            .arg(inner.get_program())
+            .args(inner.get_args());
+        for (name, value) in inner.get_envs() {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+        }
+        command.env("TERM", "xterm").env_remove("NO_COLOR").stdin(Stdio::null());
+        let output = command.output().expect("python starts");
+        Run {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
+    }
+
     /// `up --yes --json`, which must succeed. Returns its document.
     #[track_caller]
     pub fn up(&self) -> Value {

@@ -4,6 +4,8 @@
   two older ones. What comes in as CBOR is handed to moto as JSON, and its answer goes out as CBOR; neither what is
   asked nor what is answered changes.
   https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
+- SNS tells a topic's delivery logging. moto keeps it and does not tell it.
+  https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
 - moto has no Lambda GetAccountSettings. It is answered with the limits of a new account whose quota was raised.
   https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html
 """
@@ -14,17 +16,31 @@ import json
 
 import cbor2
 import moto.moto_server.threaded_moto_server as server
+from moto.core.utils import camelcase_to_underscores
+from moto.sns.responses import SNSResponse
 
 CLOUDWATCH = "/service/GraniteServiceVersion20100801/operation/"
 ACCOUNT_SETTINGS = "/2016-08-19/account-settings"
 # CBOR has a tag for times, JSON has not: these are the times in CloudWatch's answers.
 TIMES = ("Timestamp", "LastModified")
+DELIVERY_LOGGING = ("SQSSuccessFeedbackRoleArn", "SQSSuccessFeedbackSampleRate", "SQSFailureFeedbackRoleArn")
 
 
 def install():
     """To be called before the server is started."""
     original = server.DomainDispatcherApplication
     server.DomainDispatcherApplication = lambda create_app: Front(original(create_app))
+    tell = SNSResponse.get_topic_attributes
+    SNSResponse.get_topic_attributes = lambda response: with_delivery_logging(response, tell(response))
+
+
+def with_delivery_logging(response, answer):
+    topic = response.backend.get_topic(response._get_param("TopicArn"))
+    for name in DELIVERY_LOGGING:
+        value = getattr(topic, camelcase_to_underscores(name), None)
+        if value is not None:
+            answer.result["Attributes"][name] = value
+    return answer
 
 
 class Front:

@@ -46,6 +46,8 @@ impl Call {
 enum Deed {
     /// Answer 400 with this error code, and pass nothing on.
     Refuse(&'static str),
+    /// Answer 200 with this JSON, and pass nothing on.
+    Answer(String),
     /// Pass it on, and keep the answer back.
     Hold(Arc<Hold>),
 }
@@ -170,6 +172,11 @@ impl Proxy {
         self.rule(Deed::Refuse(code), applies);
     }
 
+    /// From now on gives these calls this JSON for an answer.
+    pub fn answer(&self, body: &serde_json::Value, applies: impl Fn(&Call) -> bool + Send + 'static) {
+        self.rule(Deed::Answer(body.to_string()), applies);
+    }
+
     /// From now on keeps the answers to these calls back.
     pub fn hold(&self, applies: impl Fn(&Call) -> bool + Send + 'static) -> Held {
         let hold = Arc::new(Hold::default());
@@ -197,6 +204,7 @@ fn serve(stream: &TcpStream, upstream: &str, shared: &Shared) -> io::Result<()> 
         .map(|rule| rule.deed.clone());
     let answer = match deed {
         Some(Deed::Refuse(code)) => refusal(code, &call),
+        Some(Deed::Answer(body)) => success(&body),
         Some(Deed::Hold(hold)) => {
             let answer = request.pass_on(upstream)?;
             hold.keep();
@@ -318,6 +326,14 @@ fn refusal(code: &str, call: &Call) -> Vec<u8> {
     format!(
         "HTTP/1.1 400 Bad Request\r\ncontent-type: {kind}\r\nx-amzn-errortype: {code}\r\ncontent-length: {length}\r\n\
          connection: close\r\n\r\n{body}"
+    )
+    .into_bytes()
+}
+
+fn success(body: &str) -> Vec<u8> {
+    let length = body.len();
+    format!(
+        "HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: {length}\r\nconnection: close\r\n\r\n{body}"
     )
     .into_bytes()
 }

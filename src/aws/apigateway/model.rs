@@ -108,7 +108,7 @@ impl Reconciler for Model {
                     .send()
             })
             .await;
-        gone(deleted)
+        gone(deleted.map_err(still_used))
     }
 }
 
@@ -130,6 +130,15 @@ impl Model {
             })
         })
         .await
+    }
+}
+
+/// AWS deletes no model that a method names, and so cannot replace one under the same name.
+fn still_used(why: Failure) -> Failure {
+    if why.message.contains("referenced in method") {
+        why.hint("give the model another name along with its other content type: then the new one is made first")
+    } else {
+        why
     }
 }
 
@@ -159,6 +168,15 @@ mod tests {
         let written = json!({"type": "object", "required": ["a"], "properties": {"a": {"minimum": 0.5}}});
         assert_eq!(schema(&written.to_string()), written);
         assert_eq!(schema("no json"), json!("no json"));
+    }
+
+    #[test]
+    fn a_model_that_is_still_used_is_told_with_the_way_out() {
+        let message = "Cannot delete model 'M', is referenced in method request: id/POST";
+        let why = Failure::new("apigateway:DeleteModel", "ConflictException", message);
+        assert!(still_used(why).to_string().contains("give the model another name"));
+        let other = Failure::new("apigateway:DeleteModel", "ConflictException", "busy");
+        assert!(!still_used(other).to_string().contains("another name"));
     }
 
     #[test]

@@ -14,6 +14,10 @@ use std::collections::HashMap;
 use std::sync::Arc;
 
 const REDRIVE: &str = "RedrivePolicy";
+const RAW_DELIVERY: &str = "RawMessageDelivery";
+const FILTER: &str = "FilterPolicy";
+/// How a filter is taken away; leaving the value out is not documented to do so.
+const NO_FILTER: &str = "{}";
 
 /// A subscription's properties.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -26,6 +30,12 @@ pub struct Spec {
     pub endpoint: String,
     /// The ARN of the queue for messages that could not be delivered.
     pub dead_letter_arn: Option<String>,
+    /// Are messages delivered as they were published, without SNS's envelope? SNS itself says no.
+    #[serde(default)]
+    pub raw_delivery: bool,
+    /// Which messages are delivered; all of them without one.
+    #[serde(default)]
+    pub filter_policy: Option<Value>,
 }
 
 /// Reconciles [`Spec`].
@@ -67,8 +77,7 @@ impl Reconciler for Subscription {
     /// Idempotent: SNS answers with the same subscription for the same topic, protocol and endpoint. One by e-mail is
     /// left pending; that it is confirmed is not waited for. Waits until SNS knows the topic.
     async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
-        let redrive = spec.dead_letter_arn.as_deref().map(redrive_text);
-        let attributes = redrive.map(|text| HashMap::from([(REDRIVE.to_owned(), text)]));
+        let attributes = initial(spec);
         let created = once_known(&format!("topic {}", spec.topic_arn), || {
             self.0.call("sns:Subscribe", || {
                 self.0
@@ -77,7 +86,7 @@ impl Reconciler for Subscription {
                     .topic_arn(&spec.topic_arn)
                     .protocol(&spec.protocol)
                     .endpoint(&spec.endpoint)
-                    .set_attributes(attributes.clone())
+                    .set_attributes(Some(attributes.clone()))
                     .return_subscription_arn(true)
                     .send()
             })
@@ -88,7 +97,11 @@ impl Reconciler for Subscription {
     }
 
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
-        if !changes.has("dead_letter_arn") {
+        let wanted: Vec<_> = attributes(spec)
+            .into_iter()
+            .filter(|(field, ..)| changes.has(field))
+            .collect();
+        if wanted.is_empty() {
             return Ok(());
         }
         let arn = live.output("arn");
@@ -99,14 +112,14 @@ impl Reconciler for Subscription {
                     .hint("follow the link in the mail from AWS, then run this again"),
             );
         }
-        // Taken away by leaving the value out; SNS refuses an empty one.
-        let redrive = spec.dead_letter_arn.as_deref().map(redrive_text);
-        self.0
-            .call("sns:SetSubscriptionAttributes", || {
-                let set = self.0.sns.set_subscription_attributes().subscription_arn(arn);
-                set.attribute_name(REDRIVE).set_attribute_value(redrive.clone()).send()
-            })
-            .await?;
+        for (_, name, value) in wanted {
+            self.0
+                .call("sns:SetSubscriptionAttributes", || {
+                    let set = self.0.sns.set_subscription_attributes().subscription_arn(arn);
+                    set.attribute_name(name).set_attribute_value(value.clone()).send()
+                })
+                .await?;
+        }
         Ok(())
     }
 
@@ -184,9 +197,51 @@ fn is_arn(text: &str) -> bool {
 fn observed(wanted: &Spec, arn: &str, attributes: &HashMap<String, String>) -> Observed<Spec> {
     let spec = Spec {
         dead_letter_arn: attributes.get(REDRIVE).and_then(|text| dead_letter_arn(text)),
+        raw_delivery: attributes
+            .get(RAW_DELIVERY)
+            .is_some_and(|text| text.eq_ignore_ascii_case("true")),
+        filter_policy: attributes.get(FILTER).and_then(|text| filter_policy(text)),
         ..wanted.clone()
     };
     Observed::new(spec, Outputs::from([("arn".to_owned(), arn.to_owned())]))
+}
+
+/// The fields that are attributes: the field, the attribute, and what it is set to. A dead-letter queue is taken away by
+/// leaving the value out; SNS refuses an empty one.
+fn attributes(spec: &Spec) -> [(&'static str, &'static str, Option<String>); 3] {
+    let filter = spec
+        .filter_policy
+        .as_ref()
+        .map_or_else(|| NO_FILTER.to_owned(), Value::to_string);
+    [
+        (
+            "dead_letter_arn",
+            REDRIVE,
+            spec.dead_letter_arn.as_deref().map(redrive_text),
+        ),
+        ("raw_delivery", RAW_DELIVERY, Some(spec.raw_delivery.to_string())),
+        ("filter_policy", FILTER, Some(filter)),
+    ]
+}
+
+/// What a new subscription is made with: only what SNS would not do by itself.
+fn initial(spec: &Spec) -> HashMap<String, String> {
+    let said = attributes(spec).into_iter().filter(|(field, ..)| match *field {
+        "raw_delivery" => spec.raw_delivery,
+        "filter_policy" => spec.filter_policy.is_some(),
+        _ => true,
+    });
+    said.filter_map(|(_, name, value)| Some((name.to_owned(), value?)))
+        .collect()
+}
+
+/// A filter; text that is no JSON is kept as it is, so that a comparison shows it.
+fn filter_policy(text: &str) -> Option<Value> {
+    let text = text.trim();
+    if text.is_empty() || text == NO_FILTER {
+        return None;
+    }
+    Some(serde_json::from_str(text).unwrap_or_else(|_| Value::String(text.to_owned())))
 }
 
 fn redrive_text(dead_letter_arn: &str) -> String {
@@ -216,6 +271,8 @@ mod tests {
             protocol: "email".into(),
             endpoint: endpoint.into(),
             dead_letter_arn: None,
+            raw_delivery: false,
+            filter_policy: None,
         }
     }
 
@@ -223,6 +280,35 @@ mod tests {
     fn a_redrive_policy_reads_back_as_written() {
         assert_eq!(dead_letter_arn(&redrive_text("arn")).as_deref(), Some("arn"));
         assert_eq!(dead_letter_arn(""), None);
+    }
+
+    #[test]
+    fn a_filter_reads_back_as_written_and_an_empty_one_is_none() {
+        let policy = json!({"severity": ["high"]});
+        assert_eq!(filter_policy(&policy.to_string()), Some(policy));
+        assert_eq!(filter_policy("{}"), None);
+        assert_eq!(filter_policy(""), None);
+        assert_eq!(filter_policy("no json"), Some(json!("no json")));
+    }
+
+    #[test]
+    fn a_new_one_is_made_with_what_differs_from_the_usual() {
+        assert_eq!(initial(&spec("a@b")), HashMap::new());
+        let spec = Spec {
+            raw_delivery: true,
+            filter_policy: Some(json!({"a": ["b"]})),
+            ..spec("a@b")
+        };
+        let wanted = [(RAW_DELIVERY, "true"), (FILTER, r#"{"a":["b"]}"#)];
+        let wanted = wanted.map(|(name, value)| (name.to_owned(), value.to_owned()));
+        assert_eq!(initial(&spec), HashMap::from(wanted));
+    }
+
+    #[test]
+    fn what_an_older_state_remembers_reads_as_the_usual() {
+        let old = json!({"topic_arn": "t", "protocol": "sqs", "endpoint": "e", "dead_letter_arn": null});
+        let spec: Spec = serde_json::from_value(old).unwrap();
+        assert!(!spec.raw_delivery && spec.filter_policy.is_none());
     }
 
     #[test]

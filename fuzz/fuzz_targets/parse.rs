@@ -69,6 +69,8 @@ fn is_good(body: &[u8], sent: &Sent) -> bool {
     let Ok(body) = std::str::from_utf8(body) else {
         return false;
     };
+    // Serde takes a list of values in the fields' order for the same.
+    let is_object = body.trim_start().starts_with('{');
     // An object with serde_json's own key in it passes for a number with serde, and must not with us. The key may be
     // written with escapes.
     let poses = body.contains("$serde_json::") || body.contains('\\');
@@ -81,7 +83,8 @@ fn is_good(body: &[u8], sent: &Sent) -> bool {
     let plain = |(text, limit): (&String, usize)| {
         !text.trim().is_empty() && text.chars().count() <= limit && !text.contains(char::is_control)
     };
-    body.len() <= MAX_BODY_BYTES && !poses && texts.into_iter().all(plain) && is_money(&sent.amount.to_string())
+    let shaped = is_object && !poses && body.len() <= MAX_BODY_BYTES;
+    shaped && texts.into_iter().all(plain) && is_money(&sent.amount.to_string())
 }
 
 /// Whether a number is written as money is: digits, and perhaps a point and few digits more.

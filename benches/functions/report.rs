@@ -1,6 +1,6 @@
 //! What was measured, for people, and whether it will do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
 
@@ -104,8 +104,7 @@ pub fn failures(ours: &Measured, theirs: &Measured) -> Vec<String> {
         .trips
         .iter()
         .map(|(trips, alerts)| calls::judge(trips, *alerts));
-    let mut wrong: Vec<String> = judged.filter_map(Result::err).collect();
-    wrong.dedup();
+    let wrong: BTreeSet<String> = judged.filter_map(Result::err).collect();
     failures.extend(wrong);
     failures
 }

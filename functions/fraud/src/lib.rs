@@ -13,7 +13,7 @@
 //! assert_eq!(assessment.fraud_score.to_string(), "0.9");
 //!
 //! if Threshold::DEFAULT.is_exceeded_by(assessment.fraud_score) {
-//!     let alert = Alert::for_transaction(&transaction, assessment.fraud_score, 1_700_000_000);
+//!     let alert = Alert::for_transaction(&transaction, &assessment, 1_700_000_000);
 //!     assert!(alert.message.contains(r#""amount":"15000.00""#));
 //! }
 //! # Ok::<(), fraud::Invalid>(())
@@ -28,10 +28,13 @@ pub mod feedback;
 pub mod history;
 pub mod invalid;
 pub mod log;
+pub mod metrics;
 pub mod pattern;
+pub mod progress;
 pub mod rules;
 pub mod score;
 pub mod settings;
+pub mod stored;
 pub mod threshold;
 pub mod transaction;
 
@@ -41,6 +44,7 @@ pub use feedback::DayCount;
 pub use history::{HISTORY_LIMIT, Past};
 pub use invalid::{Field, Invalid, MAX_BODY_BYTES};
 pub use pattern::{Pattern, Window};
+pub use progress::Progress;
 pub use rules::{InvalidRules, Rules};
 pub use score::{Assessment, Context, Reason, Score, assess};
 pub use threshold::{InvalidThreshold, Threshold};

@@ -11,6 +11,8 @@ use zip::ZipWriter;
 use zip::write::SimpleFileOptions;
 
 const REQUIREMENTS: &str = include_str!("../python/requirements.txt");
+const HANDLER: &str = include_str!("../python/handler.py");
+const RUNTIME: &str = include_str!("../python/runtime.py");
 
 /// The target directory of this very build.
 pub fn target_directory() -> &'static Path {
@@ -86,6 +88,14 @@ pub fn python() -> PathBuf {
     run(Command::new(&python).args(install).arg(&requirements));
     fs::write(&marker, REQUIREMENTS).expect("writing into the environment");
     python
+}
+
+/// Unpacks the reference handler and returns what is to be run. Python may keep compiled code beside it.
+pub fn handler(scratch: &Path) -> PathBuf {
+    let runtime = scratch.join("runtime.py");
+    fs::write(scratch.join("handler.py"), HANDLER).expect("writing into the temporary directory");
+    fs::write(&runtime, RUNTIME).expect("writing into the temporary directory");
+    runtime
 }
 
 /// `3.11.7`, as Python names itself.

@@ -20,7 +20,6 @@ mod runtime_api;
 mod stats;
 
 use std::env;
-use std::path::Path;
 use std::process::ExitCode;
 
 use aws::Aws;
@@ -37,12 +36,11 @@ fn main() -> ExitCode {
         program: binaries.join(name),
         arguments: Vec::new(),
     };
-    let runtime = Path::new(env!("CARGO_MANIFEST_DIR")).join("benches/python/runtime.py");
     let (processor, analyzer) = (rust("transaction-processor"), rust("pattern-analyzer"));
     let reference = Function {
         name: "python",
         program: python.clone(),
-        arguments: vec![runtime],
+        arguments: vec![build::handler(scratch.path())],
     };
 
     let aws = Aws::start();

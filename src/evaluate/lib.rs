@@ -2,6 +2,12 @@
 //! metrics, and training. No AWS.
 #![deny(missing_docs)]
 
+pub mod csv;
+pub mod curves;
+pub mod metrics;
+pub mod protocol;
 mod record;
+pub mod simulate;
 
 pub use record::Record;
+pub use simulate::{Simulation, Size, simulate};

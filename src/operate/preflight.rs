@@ -126,6 +126,7 @@ fn more_reserved(plan: &Plan) -> i64 {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::engine::{Cause, FieldChange};
     use crate::resource::{Address, Live, Outputs, Owner};
     use serde_json::json;
     use std::collections::BTreeSet;
@@ -149,7 +150,7 @@ mod tests {
         assert!(enough(-2, 10).is_ok());
     }
 
-    fn change(kind: &str, action: Action, before: Option<u32>, after: Option<u32>) -> Change {
+    fn reserving(kind: &str, action: Action, before: Option<u32>, after: Option<u32>) -> Change {
         let spec = |reserved: Option<u32>| json!({"reserved_concurrency": reserved});
         let live = before.map(|before| Live {
             spec: spec(Some(before)),
@@ -177,15 +178,64 @@ mod tests {
         let function = function::Function::KIND;
         let plan = Plan {
             changes: vec![
-                change(function, Action::Create, None, Some(5)),
-                change(function, Action::Update, Some(2), Some(3)),
-                change(function, Action::Update, Some(4), None),
-                change(function, Action::Unchanged, Some(9), Some(9)),
-                change(function, Action::Delete, Some(8), None),
-                change("sqs.queue", Action::Create, None, Some(100)),
+                reserving(function, Action::Create, None, Some(5)),
+                reserving(function, Action::Update, Some(2), Some(3)),
+                reserving(function, Action::Update, Some(4), None),
+                reserving(function, Action::Unchanged, Some(9), Some(9)),
+                reserving(function, Action::Delete, Some(8), None),
+                reserving("sqs.queue", Action::Create, None, Some(100)),
             ],
             ..Plan::default()
         };
         assert_eq!(more_reserved(&plan), 5 + 1 - 4);
+    }
+
+    fn change(address: &str, kind: &str, action: Action) -> Change {
+        Change {
+            address: Address::from(address),
+            kind: kind.to_owned(),
+            action,
+            fields: vec![FieldChange {
+                path: "hash_key".to_owned(),
+                from: Value::Null,
+                to: Value::Null,
+                cause: Cause::Intent,
+            }],
+            desired: Value::Null,
+            live: None,
+            create_first: false,
+            retired: false,
+            gone: false,
+            ephemeral: false,
+            depends_on: BTreeSet::new(),
+            depended_on: BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn every_table_that_would_lose_its_items_is_named() {
+        let plan = Plan {
+            changes: vec![
+                change("storage.profiles", Table::KIND, Action::Replace),
+                change("storage.transactions", Table::KIND, Action::Update),
+                change("storage.idempotency", Table::KIND, Action::Replace),
+                change("storage.rules", "ssm.parameter", Action::Replace),
+            ],
+            ..Plan::default()
+        };
+        let why = lost_data(&plan).unwrap();
+        for part in [
+            "storage.profiles",
+            "storage.idempotency",
+            "hash_key",
+            "--allow-data-loss",
+        ] {
+            assert!(why.contains(part), "{why}");
+        }
+        assert!(
+            !why.contains("storage.transactions") && !why.contains("storage.rules"),
+            "{why}"
+        );
+        assert_eq!(lost_data(&Plan::default()), None);
     }
 }

@@ -491,7 +491,10 @@ fn rows_13_to_17_and_20_to_24_the_functions_roles_may_only_what_their_functions_
     let index = |name: &str| format!("{table}/index/{name}");
     let processor = vec![
         remembers.clone(),
-        allowed(&["dynamodb:PutItem", "dynamodb:UpdateItem"], &[table.clone()]),
+        allowed(
+            &["dynamodb:PutItem", "dynamodb:UpdateItem"],
+            std::slice::from_ref(&table),
+        ),
         allowed(&["dynamodb:Query"], &[index("user-index")]),
         allowed(&["dynamodb:Query"], &[at.arn("dynamodb", "table/profiles-dev")]),
     ];
@@ -501,7 +504,7 @@ fn rows_13_to_17_and_20_to_24_the_functions_roles_may_only_what_their_functions_
             &["dynamodb:Query"],
             &[index("pending-alerts-index"), index("suspicious-index")],
         ),
-        allowed(&["dynamodb:UpdateItem"], &[table.clone()]),
+        allowed(&["dynamodb:UpdateItem"], std::slice::from_ref(&table)),
     ];
     for (rows, name, short, table_access) in [
         ("13-17", "transaction-processor", "processor", processor),

@@ -104,24 +104,24 @@ impl Trial {
     }
 
     /// Takes note of the next transaction, and asks for one score of each scorer, in their order, if it belongs to the
-    /// test.
+    /// test. Returns whether it does.
     ///
     /// Every transaction since the training began has to pass by, so that known cards are known; a transaction of which
     /// nobody knows whether it is fraud is not tested. Missing scores count as 0.
-    pub fn pass<S: IntoIterator<Item = f64>>(&mut self, record: &Record, scores: impl FnOnce() -> S) {
+    pub fn pass<S: IntoIterator<Item = f64>>(&mut self, record: &Record, scores: impl FnOnce() -> S) -> bool {
         if record.timestamp < self.weeks.train.start {
-            return;
+            return false;
         }
         if let (Some(true), Some(at)) = (record.fraud, record.labelled_at) {
             let since = self.known.entry(record.user_id.clone()).or_insert(at);
             *since = at.min(*since);
         }
         let (Some(day), Some(fraud)) = (self.weeks.test_day(record.timestamp), record.fraud) else {
-            return;
+            return false;
         };
         let morning = self.weeks.test.start + day * DAY;
         if self.known.get(&record.user_id).is_some_and(|since| *since <= morning) {
-            return;
+            return false;
         }
         self.tested.push(Tested {
             card: record.user_id.clone(),
@@ -133,6 +133,15 @@ impl Trial {
         for column in &mut self.scores {
             column.push(scores.next().unwrap_or(0.0));
         }
+        true
+    }
+
+    /// Adds a scorer that was asked elsewhere, with its scores in the order in which the tested transactions passed by.
+    /// Missing scores count as 0.
+    pub fn add(&mut self, name: impl Into<String>, mut scores: Vec<f64>) {
+        scores.resize(self.tested.len(), 0.0);
+        self.names.push(name.into());
+        self.scores.push(scores);
     }
 
     /// How many transactions were tested.

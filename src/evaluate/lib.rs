@@ -5,9 +5,14 @@
 pub mod csv;
 pub mod curves;
 pub mod metrics;
+mod model;
 pub mod protocol;
 mod record;
+pub mod replay;
 pub mod simulate;
+pub mod train;
 
 pub use record::Record;
+pub use replay::{OutOfOrder, Replay};
 pub use simulate::{Simulation, Size, simulate};
+pub use train::{TrainError, TrainOptions, Trained, Trainer, train};

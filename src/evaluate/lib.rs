@@ -4,14 +4,17 @@
 
 pub mod csv;
 pub mod curves;
+pub mod evaluation;
 pub mod metrics;
 mod model;
 pub mod protocol;
 mod record;
+mod reference;
 pub mod replay;
 pub mod simulate;
 pub mod train;
 
+pub use evaluation::{Evaluation, EvaluationError, evaluate};
 pub use record::Record;
 pub use replay::{OutOfOrder, Replay};
 pub use simulate::{Simulation, Size, simulate};

@@ -3,5 +3,7 @@
 #![deny(missing_docs)]
 
 mod record;
+pub mod simulate;
 
 pub use record::Record;
+pub use simulate::{Simulation, Size, simulate};

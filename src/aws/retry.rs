@@ -111,6 +111,7 @@ const TABLE: &[Row] = &[
     Row("apigateway", "LimitExceededException", "", Final(Class::Permanent)),
     Row("apigateway", "NotFoundException", "", Final(Class::NotFound)),
     Row("cloudwatch", "ResourceNotFound", "", Final(Class::NotFound)),
+    Row("cloudwatch", "DashboardNotFoundError", "", Final(Class::NotFound)),
     Row("cloudwatch", "ConcurrentModificationException", "", Busy),
 
     Row("*", "ThrottlingException", "", Throttled),

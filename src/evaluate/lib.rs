@@ -2,6 +2,10 @@
 //! metrics, and training. No AWS.
 #![deny(missing_docs)]
 
+pub mod csv;
+pub mod curves;
+pub mod metrics;
+pub mod protocol;
 mod record;
 pub mod simulate;
 

@@ -22,13 +22,17 @@
 
 mod amount;
 mod body;
+mod rules_file;
 
 pub mod alert;
+pub mod features;
 pub mod feedback;
 pub mod history;
 pub mod invalid;
+pub mod ladder;
 pub mod log;
 pub mod pattern;
+pub mod rule;
 pub mod rules;
 pub mod score;
 pub mod settings;
@@ -37,11 +41,14 @@ pub mod transaction;
 
 pub use alert::Alert;
 pub use amount::{AmountError, MAX_FRACTION_DIGITS, MAX_WHOLE_DIGITS};
+pub use features::Features;
 pub use feedback::DayCount;
 pub use history::{HISTORY_LIMIT, Past};
 pub use invalid::{Field, Invalid, MAX_BODY_BYTES};
+pub use ladder::{Ladder, LadderError, Step};
 pub use pattern::{Pattern, Window};
-pub use rules::{InvalidRules, Rules};
+pub use rule::Rule;
+pub use rules::{InvalidRules, Rules, Smoothing};
 pub use score::{Assessment, Context, Reason, Score, assess};
 pub use threshold::{InvalidThreshold, Threshold};
 pub use transaction::Transaction;

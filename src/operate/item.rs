@@ -10,9 +10,7 @@ pub type Item = HashMap<String, AttributeValue>;
 
 /// A text; nothing where the attribute is not there or is no text.
 pub fn text<'a>(item: &'a Item, name: &str) -> Option<&'a str> {
-    item.get(name)
-        .and_then(|value| value.as_s().ok())
-        .map(String::as_str)
+    item.get(name).and_then(|value| value.as_s().ok()).map(String::as_str)
 }
 
 /// Whole seconds, or another number without decimals.

@@ -268,9 +268,17 @@ impl Labeller<'_> {
         step: Option<Move>,
     ) -> Result<Written, Failure> {
         let aws = self.aws;
-        let mut writes = vec![TransactWriteItem::builder().update(self.labelling(id, stored, label, now)?).build()];
+        let mut writes = vec![
+            TransactWriteItem::builder()
+                .update(self.labelling(id, stored, label, now)?)
+                .build(),
+        ];
         if let Some(step) = step {
-            writes.push(TransactWriteItem::builder().update(self.counting(&stored.merchant, step)?).build());
+            writes.push(
+                TransactWriteItem::builder()
+                    .update(self.counting(&stored.merchant, step)?)
+                    .build(),
+            );
         }
         let token = token();
         // A failure tells only that the whole was cancelled; which condition did not hold, the error alone knows.
@@ -377,7 +385,11 @@ impl Written {
     /// What these reasons for a cancellation mean, one for each item, the label's first. Nothing where another try would
     /// not help.
     fn from_reasons(reasons: &[String]) -> Option<Self> {
-        const OTHERS: [&str; 3] = ["TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"];
+        const OTHERS: [&str; 3] = [
+            "TransactionConflict",
+            "ThrottlingError",
+            "ProvisionedThroughputExceeded",
+        ];
         let failed = |reason: Option<&String>| reason.is_some_and(|code| code == "ConditionalCheckFailed");
         if failed(reasons.first()) || reasons.iter().any(|code| OTHERS.contains(&code.as_str())) {
             Some(Self::Overtaken)
@@ -396,7 +408,9 @@ fn cancelled(error: &aws_sdk_dynamodb::operation::transact_write_items::Transact
         return Vec::new();
     };
     let reasons = error.cancellation_reasons().iter();
-    reasons.map(|reason| reason.code().unwrap_or_default().to_owned()).collect()
+    reasons
+        .map(|reason| reason.code().unwrap_or_default().to_owned())
+        .collect()
 }
 
 fn number(value: u64) -> AttributeValue {

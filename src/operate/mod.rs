@@ -2,7 +2,9 @@
 
 mod item;
 
+pub mod dry_run;
 pub mod label;
+pub mod label_file;
 pub mod load;
 pub mod names;
 pub mod preflight;

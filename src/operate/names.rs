@@ -1,10 +1,5 @@
 //! The names by which what stands is found, where no output tells them. The stack gives the same names.
 
-/// The table of what analysts said of each merchant, by day.
-pub fn profiles_table(env: &str) -> String {
-    format!("profiles-{env}")
-}
-
 /// The parameter that holds the rules.
 pub fn rules_parameter(env: &str) -> String {
     format!("/fraud-detection/{env}/rules")

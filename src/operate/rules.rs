@@ -13,9 +13,6 @@ const GET: &str = "ssm:GetParameter";
 const PUT: &str = "ssm:PutParameter";
 const DESCRIBE: &str = "ssm:DescribeParameters";
 
-/// What a standard parameter holds: "Managing parameter tiers", Systems Manager user guide.
-const MOST_BYTES: usize = 4_096;
-
 /// How long the functions may go on with what they read before.
 pub const KNOWN_WITHIN_SECONDS: u64 = 60;
 
@@ -47,12 +44,6 @@ pub enum PushError {
     /// There is no parameter; made here, it would lack the tags that say whose it is.
     #[error("the parameter {0} does not exist, so nothing was changed; `fraudctl up` makes it")]
     Absent(String),
-    /// More than a parameter holds.
-    #[error("the rules take {bytes} bytes and a parameter holds {MOST_BYTES}; nothing was changed")]
-    TooLong {
-        /// How long they are.
-        bytes: usize,
-    },
     /// AWS refused.
     #[error(transparent)]
     Aws(#[from] Failure),
@@ -95,13 +86,11 @@ pub async fn threshold(aws: &Aws, env: &str) -> Result<Threshold, Failure> {
 /// Puts rules live: overwrites the parameter, and nothing else of it. The functions read it once a minute.
 ///
 /// # Errors
-/// There is no parameter; the rules are too long; AWS refuses.
+/// There is no parameter; AWS refuses.
 pub async fn push(aws: &Aws, env: &str, rules: &Rules) -> Result<(), PushError> {
     let parameter = names::rules_parameter(env);
+    // Rules are never longer than a parameter holds.
     let text = rules.to_json();
-    if text.len() > MOST_BYTES {
-        return Err(PushError::TooLong { bytes: text.len() });
-    }
     let Some(description) = description(aws, &parameter).await? else {
         return Err(PushError::Absent(parameter));
     };
@@ -170,9 +159,7 @@ fn in_force(value: Option<&str>) -> (Rules, Source) {
 }
 
 async fn value(aws: &Aws, parameter: &str) -> Result<Option<String>, Failure> {
-    let read = aws
-        .call(GET, || aws.ssm.get_parameter().name(parameter).send())
-        .await;
+    let read = aws.call(GET, || aws.ssm.get_parameter().name(parameter).send()).await;
     match read {
         Ok(found) => Ok(found.parameter.and_then(|found| found.value)),
         Err(why) if why.is_not_found() => Ok(None),

@@ -249,10 +249,7 @@ mod tests {
 
     #[tokio::test]
     async fn slow_answers_do_not_slow_the_sending() {
-        let schedule = Schedule {
-            rate: 200.0,
-            count: 20,
-        };
+        let schedule = Schedule { rate: 200.0, count: 20 };
         let (sent, latencies, most_seen) = sent(schedule, 100, Duration::from_millis(300)).await;
         assert_eq!((sent.count, latencies.len(), sent.interrupted), (20, 20, false));
         // All are under way before the first answer.
@@ -287,7 +284,10 @@ mod tests {
             rate: 1.0,
             count: 1_000,
         };
-        let sent = send_all(transactions(), schedule, 10, stop, send, |_| *ended.lock().unwrap() += 1).await;
+        let sent = send_all(transactions(), schedule, 10, stop, send, |_| {
+            *ended.lock().unwrap() += 1
+        })
+        .await;
         assert_eq!((sent.count, sent.interrupted, *ended.lock().unwrap()), (1, true, 1));
     }
 

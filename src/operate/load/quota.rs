@@ -46,7 +46,10 @@ pub async fn quota(aws: &Aws, plan: &str, key: &str, now: u64) -> Result<Option<
     let days = usage.ok().and_then(|usage| usage.items?.remove(key));
     Ok(Some(Quota {
         limit: u64::try_from(quota.limit).unwrap_or_default(),
-        period: quota.period.map(|period| period.as_str().to_owned()).unwrap_or_default(),
+        period: quota
+            .period
+            .map(|period| period.as_str().to_owned())
+            .unwrap_or_default(),
         left: days.and_then(|days| left(&days)),
     }))
 }

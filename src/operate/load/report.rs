@@ -191,7 +191,12 @@ impl Tally {
             received: count(self.expected.len() - missing.len()),
             missing: count(missing.len()),
             missing_ids: missing.iter().take(NAMED).map(|number| id(*number)).collect(),
-            unexpected: count(self.received.keys().filter(|number| !self.expected.contains(number)).count()),
+            unexpected: count(
+                self.received
+                    .keys()
+                    .filter(|number| !self.expected.contains(number))
+                    .count(),
+            ),
             repeated: count(self.received.values().filter(|times| **times > 1).count()),
             failure,
         }
@@ -319,7 +324,10 @@ mod tests {
         ] {
             assert!((told - true_one).abs() <= true_one / 500.0, "{told} is not {true_one}");
         }
-        assert_eq!((report.answers[&200], report.answers[&429], report.timeouts), (1_000, 1, 1));
+        assert_eq!(
+            (report.answers[&200], report.answers[&429], report.timeouts),
+            (1_000, 1, 1)
+        );
         assert!(!report.is_clean());
     }
 

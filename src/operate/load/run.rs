@@ -91,7 +91,9 @@ pub async fn run(load: &Load<'_>, stop: watch::Receiver<bool>) -> Result<Report,
     };
     let (sent, ()) = tokio::join!(sending, ear.listen(load.aws, &tap, &is_over));
     if let Err(why) = tap.close(load.aws).await {
-        (load.say)(&format!("note: the queue of this run stays until the next run removes it: {why}"));
+        (load.say)(&format!(
+            "note: the queue of this run stays until the next run removes it: {why}"
+        ));
     }
     let run = Run {
         env: load.env,

@@ -62,7 +62,14 @@ impl Tap {
     ///
     /// # Errors
     /// AWS refuses.
-    pub async fn open(aws: &Aws, env: &str, topic: &str, run: &str, now: u64, lasts: Duration) -> Result<Self, Failure> {
+    pub async fn open(
+        aws: &Aws,
+        env: &str,
+        topic: &str,
+        run: &str,
+        now: u64,
+        lasts: Duration,
+    ) -> Result<Self, Failure> {
         remove_leftovers(aws, env, topic, now).await?;
         let name = format!("{}{run}", prefix(env));
         let url = create(aws, env, topic, &name, now + lasts.as_secs()).await?;
@@ -100,7 +107,10 @@ impl Tap {
         if messages.is_empty() {
             return Ok(Vec::new());
         }
-        let heard = messages.iter().map(|message| heard(message.body().unwrap_or_default())).collect();
+        let heard = messages
+            .iter()
+            .map(|message| heard(message.body().unwrap_or_default()))
+            .collect();
         let mut done = Vec::new();
         for (index, message) in messages.into_iter().enumerate() {
             let entry = DeleteMessageBatchRequestEntry::builder()
@@ -141,13 +151,7 @@ impl Tap {
 /// # Errors
 /// AWS refuses.
 pub async fn remove_leftovers(aws: &Aws, env: &str, topic: &str, now: u64) -> Result<(), Failure> {
-    let mut removed = Vec::new();
-    for url in queues(aws, env).await? {
-        if is_leftover(aws, env, &url, now).await? {
-            delete(aws, &url).await?;
-            removed.push(name_in(&url).to_owned());
-        }
-    }
+    let removed = remove_queues(aws, env, now).await?;
     for (subscription, endpoint) in subscriptions(aws, topic).await? {
         let name = endpoint.rsplit(':').next().unwrap_or_default();
         // For up to a minute a list may not show what was made, and may show what was removed: only the queue itself
@@ -157,6 +161,22 @@ pub async fn remove_leftovers(aws: &Aws, env: &str, topic: &str, now: u64) -> Re
         }
     }
     Ok(())
+}
+
+/// Removes the queues of runs that were to be over by `now`, and returns their names. Once the topic is gone, so are the
+/// subscriptions, and [`u64::MAX`] removes every queue of the environment's runs.
+///
+/// # Errors
+/// AWS refuses.
+pub async fn remove_queues(aws: &Aws, env: &str, now: u64) -> Result<Vec<String>, Failure> {
+    let mut removed = Vec::new();
+    for url in queues(aws, env).await? {
+        if is_leftover(aws, env, &url, now).await? {
+            delete(aws, &url).await?;
+            removed.push(name_in(&url).to_owned());
+        }
+    }
+    Ok(removed)
 }
 
 /// The name in a queue's URL.
@@ -225,9 +245,13 @@ async fn create(aws: &Aws, env: &str, topic: &str, name: &str, until: u64) -> Re
                 .send()
         })
         .await?;
-    created
-        .queue_url
-        .ok_or_else(|| Failure::new("sqs:CreateQueue", "NoUrl", format!("the queue {name} was made without a URL")))
+    created.queue_url.ok_or_else(|| {
+        Failure::new(
+            "sqs:CreateQueue",
+            "NoUrl",
+            format!("the queue {name} was made without a URL"),
+        )
+    })
 }
 
 /// As published, without SNS's envelope.
@@ -244,9 +268,13 @@ async fn subscribe(aws: &Aws, topic: &str, queue: &str) -> Result<String, Failur
                 .send()
         })
         .await?;
-    created
-        .subscription_arn
-        .ok_or_else(|| Failure::new("sns:Subscribe", "NoArn", format!("the subscription of {queue} has no ARN")))
+    created.subscription_arn.ok_or_else(|| {
+        Failure::new(
+            "sns:Subscribe",
+            "NoArn",
+            format!("the subscription of {queue} has no ARN"),
+        )
+    })
 }
 
 async fn unsubscribe(aws: &Aws, subscription: &str) -> Result<(), Failure> {
@@ -365,7 +393,10 @@ mod tests {
 
     #[test]
     fn an_alert_about_a_pattern_is_of_no_transaction() {
-        assert_eq!(heard(r#"{"transaction_id": "t-1"}"#).transaction_id.as_deref(), Some("t-1"));
+        assert_eq!(
+            heard(r#"{"transaction_id": "t-1"}"#).transaction_id.as_deref(),
+            Some("t-1")
+        );
         assert_eq!(heard(r#"{"alert_type": "pattern_analysis"}"#).transaction_id, None);
         assert_eq!(heard("no JSON").transaction_id, None);
     }

@@ -25,6 +25,8 @@ pub struct Settings {
     pub log_retention_days: u32,
     /// API requests a day.
     pub requests_per_day: u32,
+    /// The rules that score transactions, as JSON, where they are kept in a file; else they are the analyst's.
+    pub rules: Option<String>,
     /// The function that takes transactions.
     pub processor: Function,
     /// The function that looks for patterns.
@@ -69,6 +71,16 @@ pub enum ConfigError {
         /// Line, column and reason.
         why: Box<toml::de::Error>,
     },
+    /// The rules' file cannot be read, or has no rules in it.
+    #[error("{at}rules: {path} cannot be used: {why}")]
+    Rules {
+        /// As of [`ConfigError::Value`].
+        at: String,
+        /// Which file.
+        path: PathBuf,
+        /// What is wrong, and where.
+        why: String,
+    },
     /// A value out of its range.
     #[error("{at}{key} is {value:?}, but must be {must}")]
     Value {
@@ -95,6 +107,7 @@ struct File {
     alert_email: Option<String>,
     log_retention_days: Option<u32>,
     requests_per_day: Option<u32>,
+    rules: Option<PathBuf>,
     #[serde(default)]
     processor: FunctionSection,
     #[serde(default)]
@@ -111,6 +124,7 @@ struct Section {
     alert_email: Option<String>,
     log_retention_days: Option<u32>,
     requests_per_day: Option<u32>,
+    rules: Option<PathBuf>,
     #[serde(default)]
     processor: FunctionSection,
     #[serde(default)]
@@ -146,7 +160,7 @@ pub fn load(folder: &Path, env: &str, overrides: &Overrides) -> Result<Settings,
         return load_file(&path, env, overrides);
     }
     check_env(env)?;
-    settings(env, &File::default(), overrides)
+    settings(env, folder, &File::default(), overrides)
 }
 
 /// Reads this file, which must be there, for this environment.
@@ -164,17 +178,18 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
         path: path.clone(),
         why: Box::new(why),
     })?;
+    let folder = path.parent().unwrap_or(Path::new(""));
     // The other environments too: a mistake in production's section is better found today.
     for other in file.env.keys().filter(|other| *other != env) {
         check_env(other)?;
-        settings(other, &file, &Overrides::default()).map_err(|why| why.in_file(&path, other))?;
+        settings(other, folder, &file, &Overrides::default()).map_err(|why| why.in_file(&path, other))?;
     }
-    settings(env, &file, overrides).map_err(|why| why.in_file(&path, env))
+    settings(env, folder, &file, overrides).map_err(|why| why.in_file(&path, env))
 }
 
 impl ConfigError {
     fn in_file(mut self, path: &Path, env: &str) -> Self {
-        if let Self::Value { at, .. } = &mut self {
+        if let Self::Value { at, .. } | Self::Rules { at, .. } = &mut self {
             *at = format!("{}, environment {env}: ", path.display());
         }
         self
@@ -194,7 +209,8 @@ fn check_env(env: &str) -> Result<(), ConfigError> {
     }
 }
 
-fn settings(env: &str, file: &File, overrides: &Overrides) -> Result<Settings, ConfigError> {
+/// What holds for one environment. Paths in the file begin at `folder`.
+fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Result<Settings, ConfigError> {
     let mine = file.env.get(env).cloned().unwrap_or_default();
     let mut tags = file.tags.clone();
     tags.extend(mine.tags);
@@ -225,12 +241,41 @@ fn settings(env: &str, file: &File, overrides: &Overrides) -> Result<Settings, C
             .unwrap_or_else(|| "alerts@example.com".to_owned()),
         log_retention_days: mine.log_retention_days.or(file.log_retention_days).unwrap_or(30),
         requests_per_day: mine.requests_per_day.or(file.requests_per_day).unwrap_or(1000),
+        rules: mine
+            .rules
+            .as_ref()
+            .or(file.rules.as_ref())
+            .map(|path| rules(&folder.join(path)))
+            .transpose()?,
         processor: function((512, 30, 5), &file.processor, &mine.processor),
         analyzer: function((1024, 60, 2), &file.analyzer, &mine.analyzer),
         tags,
     };
     check(&settings)?;
     Ok(settings)
+}
+
+/// What Parameter Store takes in a standard parameter: API reference, `PutParameter`.
+const LONGEST_PARAMETER: usize = 4096;
+
+/// The rules in a file, in their one canonical form.
+fn rules(path: &Path) -> Result<String, ConfigError> {
+    let refused = |why: String| ConfigError::Rules {
+        at: String::new(),
+        path: path.to_owned(),
+        why,
+    };
+    let text = std::fs::read_to_string(path).map_err(|why| refused(why.to_string()))?;
+    let rules = fraud::Rules::parse(&text).map_err(|why| refused(why.to_string()))?;
+    let canonical = rules.to_json();
+    if canonical.len() > LONGEST_PARAMETER {
+        let why = format!(
+            "it is {} bytes long without blanks, but a parameter takes at most {LONGEST_PARAMETER}",
+            canonical.len()
+        );
+        return Err(refused(why));
+    }
+    Ok(canonical)
 }
 
 /// A threshold may be written as a number or as text.
@@ -370,6 +415,38 @@ mod tests {
                 .to_string()
                 .contains("line 2")
         );
+    }
+
+    #[test]
+    fn rules_are_read_from_beside_the_settings_and_only_where_they_are_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let builtin = fraud::Rules::builtin().to_json();
+        std::fs::create_dir(folder.path().join("rules")).unwrap();
+        std::fs::write(folder.path().join("rules/mine.json"), format!("\n{builtin}\n")).unwrap();
+        std::fs::write(folder.path().join(FILE), "[env.prod]\nrules = \"rules/mine.json\"\n").unwrap();
+        let rules = |env: &str| load(folder.path(), env, &Overrides::default()).unwrap().rules;
+        assert_eq!(rules("dev"), None);
+        assert_eq!(rules("prod"), Some(builtin));
+    }
+
+    #[test]
+    fn rules_that_cannot_be_used_are_told_with_their_file() {
+        let folder = tempfile::tempdir().unwrap();
+        std::fs::write(folder.path().join(FILE), "[env.prod]\nrules = \"mine.json\"\n").unwrap();
+        let refused = || {
+            load(folder.path(), "dev", &Overrides::default())
+                .unwrap_err()
+                .to_string()
+        };
+        let missing = refused();
+        for part in [FILE, "environment prod", "rules: ", "mine.json", "No such file"] {
+            assert!(missing.contains(part), "{missing}");
+        }
+        std::fs::write(folder.path().join("mine.json"), "{\n\"version\": }").unwrap();
+        let wrong = refused();
+        for part in ["environment prod", "mine.json cannot be used", "line 2"] {
+            assert!(wrong.contains(part), "{wrong}");
+        }
     }
 
     #[test]

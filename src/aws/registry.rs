@@ -31,6 +31,7 @@ impl Registry {
             .with(apigateway::usage_plan_key::UsagePlanKey(on()))
             .with(apigateway::validator::Validator(on()))
             .with(cloudwatch::alarm::Alarm(on()))
+            .with(cloudwatch::dashboard::Dashboard(on()))
             .with(dynamodb::table::Table(on()))
             .with(events::rule::Rule(on()))
             .with(events::target::EventTarget(on()))

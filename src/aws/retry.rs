@@ -90,6 +90,8 @@ const TABLE: &[Row] = &[
     Row("dynamodb", "ResourceInUseException", "already exists", Final(Class::Exists)),
     Row("dynamodb", "LimitExceededException", "", Busy),
     Row("dynamodb", "TableNotFoundException", "", Final(Class::NotFound)),
+    Row("dynamodb", "ProvisionedThroughputExceededException", "", Throttled),
+    Row("dynamodb", "TransactionInProgressException", "", Busy),
     Row("logs", "OperationAbortedException", "", Busy),
     Row("logs", "AccessDeniedException", "KMS key does not exist or is not allowed", Propagating),
     Row("logs", "InvalidParameterException", "KMS Key Id could not be found", Propagating),
@@ -109,6 +111,7 @@ const TABLE: &[Row] = &[
     Row("apigateway", "LimitExceededException", "", Final(Class::Permanent)),
     Row("apigateway", "NotFoundException", "", Final(Class::NotFound)),
     Row("cloudwatch", "ResourceNotFound", "", Final(Class::NotFound)),
+    Row("cloudwatch", "DashboardNotFoundError", "", Final(Class::NotFound)),
     Row("cloudwatch", "ConcurrentModificationException", "", Busy),
 
     Row("*", "ThrottlingException", "", Throttled),

@@ -46,6 +46,9 @@ pub async fn run(args: SendArgs) -> Result<(), Exit> {
     transaction.body().map_err(|why| Exit::usage(why.to_string()))?;
     let scope = args.scope.open_deployed(&progress).await?;
     let outputs = outputs(&scope, &scope.store()?);
+    if outputs.is_empty() {
+        return Err(args.scope.nothing_deployed());
+    }
     let answer = through(&scope, &outputs, &transaction).await?;
     if args.json {
         json::print(&json!({"status": answer.status, "body": answer.body, "transaction_id": transaction.id}))?;

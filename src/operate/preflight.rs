@@ -10,6 +10,9 @@ use thiserror::Error;
 /// Executions that Lambda keeps unreserved in every account: "Configuring reserved concurrency", Lambda developer guide.
 const KEPT_UNRESERVED: i64 = 100;
 
+/// The address of the parameter with the rules.
+const RULES: &str = "storage.rules";
+
 /// Why a deployment would fail.
 #[derive(Debug, Error)]
 pub enum PreflightError {
@@ -54,15 +57,49 @@ pub async fn check(aws: &Aws, plan: &Plan) -> Result<Option<Failure>, PreflightE
 }
 
 /// Why a plan loses data, if it does: a table's keys cannot be changed in place, and its items do not move by themselves.
+/// Names every such table.
 pub fn lost_data(plan: &Plan) -> Option<String> {
     let lost = |change: &&Change| change.action == Action::Replace && change.kind == Table::KIND;
-    let change = plan.changes.iter().find(lost)?;
-    let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
+    let each = plan.changes.iter().filter(lost).map(|change| {
+        let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
+        format!(
+            "{} would be replaced, and everything stored in it lost, because AWS cannot change {} of a table",
+            change.address,
+            fields.join(", ")
+        )
+    });
+    let each: Vec<String> = each.collect();
+    (!each.is_empty()).then(|| {
+        format!(
+            "{}; nothing was changed. Change it back, or use --allow-data-loss",
+            each.join("; ")
+        )
+    })
+}
+
+/// Why the rules that an analyst has put live cannot be used, if they cannot: nothing that keeps from deploying, since the
+/// functions go on without them. Rules that the settings manage were checked when those were read; where there is no
+/// parameter yet, a valid one will be made.
+pub async fn live_rules(aws: &Aws, plan: &Plan) -> Option<String> {
+    let change = plan.changes.iter().find(|change| change.address.as_str() == RULES)?;
+    let stays = change.live.is_some() && change.action != Action::Replace;
+    let name = change.desired.get("name").and_then(Value::as_str)?;
+    if !stays || change.desired.get("value").is_some_and(Value::is_string) {
+        return None;
+    }
+    let read = || aws.ssm.get_parameter().name(name).send();
+    let found = match aws.call("ssm:GetParameter", read).await {
+        Ok(found) => found,
+        Err(why) => return Some(format!("the rules in {name} were not checked: {why}")),
+    };
+    let text = found
+        .parameter
+        .and_then(|parameter| parameter.value)
+        .unwrap_or_default();
+    let why = fraud::Rules::parse(&text).err()?;
     Some(format!(
-        "{} would be replaced, and everything stored in it lost, because AWS cannot change {} of a table; nothing was \
-         changed. Change it back, or use --allow-data-loss",
-        change.address,
-        fields.join(", ")
+        "the rules in {name} are not valid: {why}. Until they are repaired, the functions score by the rules that are \
+         built in; `fraudctl rules push` puts valid ones there"
     ))
 }
 

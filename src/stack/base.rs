@@ -5,6 +5,9 @@ use crate::engine::Graph;
 use crate::resource::{Reconciler, TAG_ADDRESS, TAG_ENV, Tags};
 use serde::Serialize;
 
+/// The namespace of the metrics that the functions write, each with the dimension `Environment`.
+pub(super) const METRICS: &str = "FraudDetection";
+
 /// Where the stack stands, and what it is made of.
 #[derive(Clone, Debug)]
 pub struct Stack<'a> {

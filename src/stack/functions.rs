@@ -3,7 +3,7 @@
 use super::base::{Binaries, Stack, add, policy};
 use super::messaging::{Messaging, trusted_by};
 use super::security::{self, Security};
-use super::storage::Storage;
+use super::storage::{self, Storage};
 use crate::artifact;
 use crate::aws::events::{rule, target};
 use crate::aws::iam::{attachment, policy as iam_policy, role};
@@ -31,8 +31,10 @@ struct Role<'a> {
     name: &'static str,
     description: &'static str,
     log_group: String,
-    /// What it may do to the table.
-    table_access: Value,
+    /// What it may do to the tables.
+    table_access: Vec<Value>,
+    /// The tables that it knows beside the transactions', each by the variable that names it.
+    more_tables: Vec<(&'static str, &'a Handle)>,
     chosen: &'a config::Function,
 }
 
@@ -45,7 +47,6 @@ pub fn declare(
     binaries: Binaries<'_>,
 ) -> Functions {
     let [processor_logs, analyzer_logs, ..] = security::log_groups(stack);
-    let table = storage.table.arn().named_only();
     let parts = Parts {
         stack,
         security,
@@ -60,11 +61,16 @@ pub fn declare(
             name: "transaction-processor",
             description: "Scores and stores card transactions",
             log_group: processor_logs,
-            table_access: json!({
-                "Effect": "Allow",
-                "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
-                "Resource": table.to_string()
-            }),
+            table_access: vec![
+                on_table(&["PutItem", "UpdateItem"], &storage.table),
+                on_indexes(&[storage::BY_USER], &storage.table),
+                on_table(&["GetItem", "PutItem"], &storage.idempotency),
+                on_table(&["Query"], &storage.profiles),
+            ],
+            more_tables: vec![
+                ("IDEMPOTENCY_TABLE", &storage.idempotency),
+                ("PROFILES_TABLE", &storage.profiles),
+            ],
             chosen: &stack.settings.processor,
         },
     );
@@ -75,16 +81,30 @@ pub fn declare(
             name: "pattern-analyzer",
             description: "Looks for patterns over suspicious transactions",
             log_group: analyzer_logs,
-            table_access: json!({
-                "Effect": "Allow",
-                "Action": ["dynamodb:Query", "dynamodb:Scan"],
-                "Resource": [table.to_string(), format!("{table}/index/*")]
-            }),
+            table_access: vec![
+                on_table(&["UpdateItem"], &storage.table),
+                on_indexes(&[storage::PENDING, storage::SUSPICIOUS], &storage.table),
+                on_table(&["GetItem", "PutItem"], &storage.idempotency),
+            ],
+            more_tables: vec![("IDEMPOTENCY_TABLE", &storage.idempotency)],
             chosen: &stack.settings.analyzer,
         },
     );
     schedule(stack, graph, messaging, &analyzer);
     Functions { processor, analyzer }
+}
+
+/// A statement: these operations on the items of a table.
+fn on_table(operations: &[&str], table: &Handle) -> Value {
+    let actions: Vec<String> = operations.iter().map(|name| format!("dynamodb:{name}")).collect();
+    json!({"Effect": "Allow", "Action": actions, "Resource": table.arn().named_only().to_string()})
+}
+
+/// A statement: queries on these indexes of a table, and not on the table itself.
+fn on_indexes(names: &[&str], table: &Handle) -> Value {
+    let table = table.arn().named_only();
+    let arns: Vec<String> = names.iter().map(|name| format!("{table}/index/{name}")).collect();
+    json!({"Effect": "Allow", "Action": "dynamodb:Query", "Resource": arns})
 }
 
 struct Parts<'a> {
@@ -129,11 +149,7 @@ impl Parts<'_> {
                 memory_mb: role.chosen.memory_mb,
                 timeout_seconds: role.chosen.timeout_seconds,
                 reserved_concurrency: role.chosen.reserved_concurrency,
-                environment: BTreeMap::from([
-                    ("DYNAMODB_TABLE".to_owned(), self.storage.table.name().into()),
-                    ("SNS_TOPIC_ARN".to_owned(), self.messaging.alerts.arn().into()),
-                    ("ENVIRONMENT".to_owned(), stack.settings.env.clone()),
-                ]),
+                environment: self.environment(role),
                 dead_letter_arn: Some(self.messaging.lambda_dlq.arn().into()),
                 tracing: "Active".to_owned(),
                 kms_key: Some(self.security.key.arn().into()),
@@ -147,6 +163,20 @@ impl Parts<'_> {
         before.push(&log_group);
         graph.after(&function, &before);
         function
+    }
+
+    /// What a function finds in its environment.
+    fn environment(&self, role: &Role) -> BTreeMap<String, String> {
+        let more = role.more_tables.iter();
+        let mut variables: BTreeMap<String, String> = more
+            .map(|(variable, table)| ((*variable).to_owned(), table.name().into()))
+            .collect();
+        variables.extend([
+            ("DYNAMODB_TABLE".to_owned(), self.storage.table.name().into()),
+            ("SNS_TOPIC_ARN".to_owned(), self.messaging.alerts.arn().into()),
+            ("ENVIRONMENT".to_owned(), self.stack.settings.env.clone()),
+        ]);
+        variables
     }
 
     /// The role that the function runs as, with all that is attached to it.
@@ -195,30 +225,31 @@ impl Parts<'_> {
     fn access(&self, role: &Role) -> crate::aws::Document {
         let stack = self.stack;
         let parameters = format!("parameter/fraud-detection/{}/*", stack.settings.env);
-        policy(json!([
-            role.table_access,
-            {
+        let mut statements = role.table_access.clone();
+        statements.extend([
+            json!({
                 "Effect": "Allow",
                 "Action": "sns:Publish",
                 "Resource": self.messaging.alerts.arn().named_only().to_string()
-            },
-            {
+            }),
+            json!({
                 "Effect": "Allow",
                 "Action": ["ssm:GetParameter", "ssm:GetParameters"],
                 "Resource": stack.arn("ssm", &parameters)
-            },
+            }),
             // Publishing to an encrypted topic needs both.
-            {
+            json!({
                 "Effect": "Allow",
                 "Action": ["kms:Decrypt", "kms:GenerateDataKey"],
                 "Resource": self.security.key.arn().to_string()
-            },
-            {
+            }),
+            json!({
                 "Effect": "Allow",
                 "Action": "sqs:SendMessage",
                 "Resource": self.messaging.lambda_dlq.arn().named_only().to_string()
-            }
-        ]))
+            }),
+        ]);
+        policy(statements)
     }
 }
 

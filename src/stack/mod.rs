@@ -2,6 +2,7 @@
 
 mod api;
 mod base;
+mod dashboard;
 mod functions;
 mod messaging;
 mod monitoring;
@@ -23,7 +24,8 @@ impl Stack<'_> {
         let messaging = messaging::declare(self, &mut graph, &security);
         let functions = functions::declare(self, &mut graph, &security, &storage, &messaging, binaries);
         let api = api::declare(self, &mut graph, &functions);
-        monitoring::declare(self, &mut graph, &messaging, &functions, &api);
+        let alarms = monitoring::declare(self, &mut graph, &messaging, &functions, &api);
+        dashboard::declare(self, &mut graph, &messaging, &functions, &api, &alarms);
         graph
     }
 
@@ -64,6 +66,7 @@ impl Stack<'_> {
         put("transaction_processor_arn", get(functions::PROCESSOR, "arn"));
         put("pattern_analyzer_arn", get(functions::ANALYZER, "arn"));
         put("dynamodb_table_name", get(storage::TABLE, "name"));
+        put("profiles_table_name", get(storage::PROFILES, "name"));
         put("alert_queue_url", get(messaging::ALERTS_QUEUE, "url"));
         put("alert_topic_arn", get(messaging::ALERTS, "arn"));
         outputs
@@ -125,6 +128,56 @@ mod tests {
                 "functions.schedule_target",
             ]
         );
+    }
+
+    #[test]
+    fn the_dashboard_shows_every_alarm_and_whatever_the_functions_count() {
+        let graph = graph();
+        let dashboard = &graph.get(&"monitoring.dashboard".into()).unwrap().spec["body"];
+        let text = dashboard.to_string();
+        for alarm in graph.nodes().filter(|node| node.kind == "cloudwatch.alarm") {
+            assert!(text.contains(&format!("{}#arn", alarm.address)), "{}", alarm.address);
+        }
+        for metric in [
+            "Scored",
+            "Suspicious",
+            "Alerts",
+            "Duplicates",
+            "Conflicts",
+            "Invalid",
+            "Errors",
+            "Latency",
+            "AlertsFailed",
+            "AlertsSwept",
+            "PendingAlerts",
+            "PatternAlerts",
+            "SuspiciousInWindow",
+            "RulesFallback",
+            "ThresholdFallback",
+            "ConsumedReadUnits",
+        ] {
+            let line = format!(r#"["FraudDetection","{metric}","Environment","dev","#);
+            assert!(text.contains(&line), "{metric}");
+        }
+    }
+
+    #[test]
+    fn the_pictures_of_the_dashboard_stand_side_by_side_in_its_grid() {
+        let graph = graph();
+        let body = &graph.get(&"monitoring.dashboard".into()).unwrap().spec["body"];
+        let mut taken = BTreeSet::new();
+        for widget in body["widgets"].as_array().unwrap() {
+            let [x, y, width, height] = ["x", "y", "width", "height"].map(|name| widget[name].as_u64().unwrap());
+            assert!(width > 0 && x + width <= 24, "{widget:#}");
+            for column in x..x + width {
+                for row in y..y + height {
+                    assert!(taken.insert((column, row)), "two pictures at {column}, {row}");
+                }
+            }
+            if widget["type"] == "metric" {
+                assert_eq!(widget["properties"]["region"], "us-east-1");
+            }
+        }
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! What wakes somebody up.
 
 use super::api::{self, Api};
-use super::base::{Stack, add};
+use super::base::{METRICS, Stack, add};
 use super::functions::Functions;
 use super::messaging::Messaging;
 use crate::aws::cloudwatch::alarm::{Alarm, Metric, Query, Spec};
@@ -11,11 +11,29 @@ use std::collections::BTreeMap;
 
 const FIVE_MINUTES: u32 = 300;
 
-pub fn declare(stack: &Stack, graph: &mut Graph, messaging: &Messaging, functions: &Functions, api: &Api) {
-    let alarms = Alarms {
+const TEN_MINUTES: u32 = 600;
+
+/// Declares the alarms, and returns them in the order in which somebody who was woken looks at them.
+pub fn declare(
+    stack: &Stack,
+    graph: &mut Graph,
+    messaging: &Messaging,
+    functions: &Functions,
+    api: &Api,
+) -> Vec<Handle> {
+    let mut alarms = Alarms {
         stack,
         ops: &messaging.ops,
+        declared: Vec::new(),
     };
+    of_functions(&mut alarms, graph, functions);
+    of_api(&mut alarms, graph, api);
+    of_queues(&mut alarms, graph, messaging);
+    of_own_metrics(&mut alarms, graph);
+    alarms.declared
+}
+
+fn of_functions(alarms: &mut Alarms, graph: &mut Graph, functions: &Functions) {
     for (short, name, function) in [
         ("processor", "transaction-processor", &functions.processor),
         ("analyzer", "pattern-analyzer", &functions.analyzer),
@@ -62,9 +80,13 @@ pub fn declare(stack: &Stack, graph: &mut Graph, messaging: &Messaging, function
             comparison: "LessThanThreshold",
             threshold: 1.0,
             missing_data: "breaching",
+            periods: 1,
         },
         silent,
     );
+}
+
+fn of_api(alarms: &mut Alarms, graph: &mut Graph, api: &Api) {
     let api_errors = Metric {
         namespace: "AWS/ApiGateway".to_owned(),
         name: "5XXError".to_owned(),
@@ -84,6 +106,9 @@ pub fn declare(stack: &Stack, graph: &mut Graph, messaging: &Messaging, function
         Limit::above(0.01),
         api_errors,
     );
+}
+
+fn of_queues(alarms: &mut Alarms, graph: &mut Graph, messaging: &Messaging) {
     let queues = [
         (
             "alert_backlog",
@@ -126,6 +151,38 @@ pub fn declare(stack: &Stack, graph: &mut Graph, messaging: &Messaging, function
     }
 }
 
+/// On what the functions count themselves.
+fn of_own_metrics(alarms: &mut Alarms, graph: &mut Graph) {
+    let env = alarms.stack.settings.env.clone();
+    let own = |name: &str, statistic: &str, period_seconds| Metric {
+        namespace: METRICS.to_owned(),
+        name: name.to_owned(),
+        dimensions: BTreeMap::from([("Environment".to_owned(), env.clone())]),
+        statistic: statistic.to_owned(),
+        period_seconds,
+    };
+    alarms.simple(
+        graph,
+        "monitoring.alerts_pending",
+        "fraud-alerts-pending",
+        "Alerts could not be sent for 20 minutes, though the analyzer tried again",
+        // The analyzer sends what is pending every 5 minutes: what it finds in two periods is stuck.
+        Limit {
+            periods: 2,
+            ..Limit::above(0.0)
+        },
+        own("PendingAlerts", "Maximum", TEN_MINUTES),
+    );
+    alarms.simple(
+        graph,
+        "monitoring.rules_fallback",
+        "fraud-rules-fallback",
+        "Transactions are scored by the built-in rules, because those of the parameter cannot be used",
+        Limit::above(0.0),
+        own("RulesFallback", "Sum", FIVE_MINUTES),
+    );
+}
+
 /// The share of failed invocations in percent. Errors are counted before invocations are, hence the larger of both.
 fn error_rate(errors: Metric, invocations: Metric) -> Vec<Query> {
     let input = |id: &str, metric| Query {
@@ -152,6 +209,8 @@ struct Limit {
     comparison: &'static str,
     threshold: f64,
     missing_data: &'static str,
+    /// For how many periods in a row it must be so.
+    periods: u32,
 }
 
 impl Limit {
@@ -160,6 +219,7 @@ impl Limit {
             comparison: "GreaterThanThreshold",
             threshold,
             missing_data: "notBreaching",
+            periods: 1,
         }
     }
 }
@@ -167,15 +227,24 @@ impl Limit {
 struct Alarms<'a> {
     stack: &'a Stack<'a>,
     ops: &'a Handle,
+    declared: Vec<Handle>,
 }
 
 impl Alarms<'_> {
-    fn simple(&self, graph: &mut Graph, address: &str, name: &str, description: &str, limit: Limit, metric: Metric) {
+    fn simple(
+        &mut self,
+        graph: &mut Graph,
+        address: &str,
+        name: &str,
+        description: &str,
+        limit: Limit,
+        metric: Metric,
+    ) {
         self.add(graph, address, name, description, limit, (Some(metric), Vec::new()));
     }
 
     fn math(
-        &self,
+        &mut self,
         graph: &mut Graph,
         address: &str,
         name: &str,
@@ -194,7 +263,7 @@ impl Alarms<'_> {
     }
 
     fn add(
-        &self,
+        &mut self,
         graph: &mut Graph,
         address: &str,
         name: &str,
@@ -202,7 +271,7 @@ impl Alarms<'_> {
         limit: Limit,
         (metric, queries): (Option<Metric>, Vec<Query>),
     ) {
-        add::<Alarm>(
+        let alarm = add::<Alarm>(
             graph,
             address,
             Spec {
@@ -212,12 +281,13 @@ impl Alarms<'_> {
                 queries,
                 comparison: limit.comparison.to_owned(),
                 threshold: limit.threshold,
-                evaluation_periods: 1,
+                evaluation_periods: limit.periods,
                 missing_data: limit.missing_data.to_owned(),
                 alarm_actions: [self.ops.arn().into()].into(),
                 actions_enabled: true,
                 tags: self.stack.tags(address),
             },
         );
+        self.declared.push(alarm);
     }
 }

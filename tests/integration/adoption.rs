@@ -24,7 +24,7 @@ fn a_lost_state_is_written_again_by_an_up_that_changes_nothing() {
     fs::remove_file(env.state_file()).expect("the state is there");
 
     let diff = env.diff();
-    assert_eq!(diff["summary"]["adopt"], 54, "{diff:#}");
+    assert_eq!(diff["summary"]["adopt"], 60, "{diff:#}");
     let changes = diff["changes"].as_array().expect("a list");
     let fields = changes
         .iter()
@@ -33,7 +33,7 @@ fn a_lost_state_is_written_again_by_an_up_that_changes_nothing() {
 
     let second = env.up();
     let expected = json!({
-        "created": 0, "updated": 0, "replaced": 0, "deleted": 0, "adopted": 54, "unchanged": 0, "failed": 0, "skipped": 0
+        "created": 0, "updated": 0, "replaced": 0, "deleted": 0, "adopted": 60, "unchanged": 0, "failed": 0, "skipped": 0
     });
     assert_eq!(second["summary"], expected, "{second:#}");
     assert_eq!(second["outputs"], first["outputs"]);
@@ -62,7 +62,7 @@ fn without_a_state_what_was_changed_meanwhile_is_adopted_and_put_right() {
     assert_eq!(change["fields"][0]["path"], "visibility_timeout", "{change:#}");
     let up = env.up();
     assert_eq!(up["summary"]["created"], 0, "{up:#}");
-    assert_eq!(up["summary"]["adopted"], 54, "{up:#}");
+    assert_eq!(up["summary"]["adopted"], 60, "{up:#}");
     assert_eq!(timeout(), "300");
     env.assert_settled();
 }
@@ -75,7 +75,7 @@ fn down_finds_everything_without_a_state() {
     assert_ne!(env.aws.inventory(), before);
     fs::remove_file(env.state_file()).expect("the state is there");
     let down = env.down();
-    assert_eq!(down["summary"]["deleted"], 54, "{down:#}");
+    assert_eq!(down["summary"]["deleted"], 60, "{down:#}");
     assert_eq!(env.aws.inventory(), before);
 }
 
@@ -88,7 +88,7 @@ fn two_environments_stand_side_by_side_and_one_goes_alone() {
     env.up();
     let first = env.aws.inventory();
     let up = two("up");
-    assert_eq!(up["summary"]["created"], 54, "{up:#}");
+    assert_eq!(up["summary"]["created"], 60, "{up:#}");
     let both = env.aws.inventory();
     for resource in &first {
         assert!(both.contains(resource), "{resource} is gone");
@@ -98,7 +98,7 @@ fn two_environments_stand_side_by_side_and_one_goes_alone() {
     assert!(settled());
 
     let down = env.down();
-    assert_eq!(down["summary"]["deleted"], 54, "{down:#}");
+    assert_eq!(down["summary"]["deleted"], 60, "{down:#}");
     let rest: Vec<String> = both
         .into_iter()
         .filter(|one| nothing.contains(one) || !first.contains(one))
@@ -226,6 +226,14 @@ fn a_foreign_alarm_is_refused_and_left_alone() {
 }
 
 #[test]
+fn a_foreign_dashboard_is_refused_and_left_alone() {
+    refused("monitoring.dashboard", |aws, _| {
+        let dashboard = json!({"DashboardName": "fraud-detection-dev", "DashboardBody": r#"{"widgets": []}"#});
+        aws.call("cloudwatch", "put_dashboard", dashboard);
+    });
+}
+
+#[test]
 fn a_foreign_parameter_is_refused_and_left_alone() {
     refused("storage.fraud_threshold", |aws, _| {
         let parameter = json!({"Name": "/fraud-detection/dev/fraud_threshold", "Value": "1", "Type": "String"});
@@ -318,7 +326,7 @@ fn what_lost_its_tags_is_left_alone_by_down_and_that_is_no_success() {
         "{down:#?}"
     );
     assert_eq!(down.json()["left_alone"][0]["address"], "messaging.lambda_dlq");
-    assert_eq!(down.json()["summary"]["deleted"], 53);
+    assert_eq!(down.json()["summary"]["deleted"], 59);
     env.aws.call("sqs", "get_queue_attributes", json!({"QueueUrl": queue}));
 
     env.aws

@@ -109,6 +109,8 @@ fn a_deleted_kms_key_comes_back() {
             ("messaging.lambda_dlq", "update"),
             ("messaging.ops", "update"),
             ("security.alias", "update"),
+            ("storage.idempotency", "update"),
+            ("storage.profiles", "update"),
             ("storage.transactions", "update"),
         ],
         exists: |env, outputs| {
@@ -417,6 +419,40 @@ fn a_deleted_parameter_comes_back() {
                 "delete_parameter",
                 json!({"Name": "/fraud-detection/dev/fraud_threshold"}),
             );
+        },
+    });
+}
+
+/// With the rules that are built in: those that were there are known to nobody but the analyst.
+#[test]
+fn a_deleted_parameter_whose_value_is_not_managed_comes_back_with_what_it_began_with() {
+    comes_back(&Lost {
+        address: "storage.rules",
+        along: &[],
+        exists: |env, _| {
+            let parameter = json!({"Name": "/fraud-detection/dev/rules"});
+            let found = env.aws.try_call("ssm", "get_parameter", parameter);
+            found.is_ok_and(|found| found["Parameter"]["Value"] == fraud::Rules::builtin().to_json().as_str())
+        },
+        delete: |env, _| {
+            let parameter = json!({"Name": "/fraud-detection/dev/rules"});
+            env.aws.call("ssm", "delete_parameter", parameter);
+        },
+    });
+}
+
+#[test]
+fn a_deleted_dashboard_comes_back() {
+    comes_back(&Lost {
+        address: "monitoring.dashboard",
+        along: &[],
+        exists: |env, _| {
+            let dashboard = json!({"DashboardName": "fraud-detection-dev"});
+            env.aws.try_call("cloudwatch", "get_dashboard", dashboard).is_ok()
+        },
+        delete: |env, _| {
+            let dashboards = json!({"DashboardNames": ["fraud-detection-dev"]});
+            env.aws.call("cloudwatch", "delete_dashboards", dashboards);
         },
     });
 }

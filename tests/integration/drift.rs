@@ -233,7 +233,13 @@ fn drift_of_a_table_is_repaired() {
 
     let attributes = |last: &[&str]| -> Value {
         let of = |name: &str, kind: &str| json!({"AttributeName": name, "AttributeType": kind});
-        let keys = [of("transaction_id", "S"), of("timestamp", "N"), of("user_id", "S")];
+        let keys = [
+            of("transaction_id", "S"),
+            of("timestamp", "N"),
+            of("user_id", "S"),
+            of("suspicious_bucket", "N"),
+            of("pending_alert", "S"),
+        ];
         keys.into_iter().chain(last.iter().map(|name| of(name, "S"))).collect()
     };
     let index = |name: &str, key: &str| {
@@ -285,10 +291,14 @@ fn a_table_that_somebody_made_again_with_other_keys_is_replaced() {
     };
     let fields = [
         "attributes.id",
+        "attributes.pending_alert",
+        "attributes.suspicious_bucket",
         "attributes.timestamp",
         "attributes.transaction_id",
         "attributes.user_id",
         "hash_key",
+        "indexes.pending-alerts-index",
+        "indexes.suspicious-index",
         "indexes.user-index",
         "kms_key",
         "point_in_time_recovery",
@@ -929,6 +939,93 @@ fn drift_of_an_alarm_on_an_expression_is_repaired() {
         env.aws.call("cloudwatch", "put_metric_alarm", theirs);
     };
     repaired(&env, at, &["metric", "queries"], &read, &one_metric);
+}
+
+/// Its tags stand in a widget of its own, the last.
+#[test]
+fn drift_of_a_dashboard_is_repaired() {
+    let (env, _) = deployed();
+    let (aws, name) = (&env.aws, "fraud-detection-dev");
+    let read = || {
+        let found = aws.call("cloudwatch", "get_dashboard", json!({"DashboardName": name}));
+        parsed(&found["DashboardBody"])
+    };
+    let put = |body: &Value| {
+        let theirs = json!({"DashboardName": name, "DashboardBody": body.to_string()});
+        aws.call("cloudwatch", "put_dashboard", theirs);
+    };
+    let tamper = || {
+        let mut body = read();
+        let widgets = body["widgets"].as_array_mut().expect("a list");
+        widgets[1]["properties"]["title"] = json!("theirs");
+        widgets[2]["width"] = json!(1);
+        let properties = widgets[3]["properties"].as_object_mut().expect("an object");
+        properties.remove("region");
+        properties.insert("liveData".to_owned(), json!(true));
+        body["periodOverride"] = json!("inherit");
+        put(&body);
+    };
+    let fields = [
+        "body.periodOverride",
+        "body.widgets[1].properties.title",
+        "body.widgets[2].width",
+        "body.widgets[3].properties.liveData",
+        "body.widgets[3].properties.region",
+    ];
+    repaired(&env, "monitoring.dashboard", &fields, &read, &tamper);
+
+    let one_less = || {
+        let mut body = read();
+        body["widgets"].as_array_mut().expect("a list").remove(0);
+        put(&body);
+    };
+    repaired(&env, "monitoring.dashboard", &["body.widgets"], &read, &one_less);
+
+    let untagged = || {
+        let mut body = read();
+        body["widgets"].as_array_mut().expect("a list").pop();
+        put(&body);
+    };
+    let fields = [
+        "tags.CostCenter",
+        "tags.Environment",
+        "tags.Project",
+        "tags.fraudctl:address",
+        "tags.fraudctl:env",
+    ];
+    repaired(&env, "monitoring.dashboard", &fields, &read, &untagged);
+}
+
+/// Its value is the analyst's.
+#[test]
+fn drift_of_a_parameter_whose_value_is_not_managed_is_repaired_around_the_value() {
+    let (env, _) = deployed();
+    let (aws, name) = (&env.aws, "/fraud-detection/dev/rules");
+    let theirs = json!({"Name": name, "Value": "theirs", "Overwrite": true});
+    aws.call("ssm", "put_parameter", theirs);
+    env.assert_settled();
+    let asked = json!({"ResourceType": "Parameter", "ResourceId": name});
+    let read = || {
+        let all = aws.call("ssm", "describe_parameters", json!({}));
+        let listed = aws.call("ssm", "list_tags_for_resource", asked.clone());
+        json!({
+            "parameter": fields(&aws.call("ssm", "get_parameter", json!({"Name": name}))["Parameter"], &["Type", "Value"]),
+            "description": the(&all["Parameters"], "Name", name)["Description"],
+            "tags": tags(&listed["TagList"], "Key", "Value"),
+        })
+    };
+    let tamper = || {
+        let parameter = json!({"Name": name, "Value": "theirs", "Description": "tampered", "Overwrite": true});
+        aws.call("ssm", "put_parameter", parameter);
+        let mut theirs = asked.clone();
+        theirs["Tags"] = somebody_as("Key", "Value");
+        aws.call("ssm", "add_tags_to_resource", theirs);
+        let mut ours = asked.clone();
+        ours["TagKeys"] = json!(["CostCenter"]);
+        aws.call("ssm", "remove_tags_from_resource", ours);
+    };
+    repaired(&env, "storage.rules", &with_tags(&["description"]), &read, &tamper);
+    assert_eq!(read()["parameter"]["Value"], "theirs");
 }
 
 #[test]

@@ -211,7 +211,7 @@ fn tags_are_added_changed_and_removed_in_place() {
     let all = |paths: &[&str]| {
         let diff = env.diff();
         let changes = diff["changes"].as_array().expect("a list");
-        assert_eq!(changes.len(), 35, "{diff:#}");
+        assert_eq!(changes.len(), 41, "{diff:#}");
         for change in changes {
             assert_eq!(change["action"], "update", "{change:#}");
             for (field, path) in change["fields"].as_array().expect("a list").iter().zip(paths) {
@@ -342,6 +342,17 @@ fn a_table_is_updated_in_place() {
     );
     assert!(index("user-index").is_some());
 
+    stack.update(
+        at,
+        &[(
+            "/indexes/suspicious-index/non_key_attributes",
+            json!(["amount", "user_id"]),
+        )],
+    );
+    let mut held = index("suspicious-index").expect("it is there")["Projection"]["NonKeyAttributes"].clone();
+    held.as_array_mut().expect("a list").sort_by_key(Value::to_string);
+    assert_eq!(held, json!(["amount", "user_id"]));
+
     stack.update(at, &[("/indexes/user-index/projection", json!("KEYS_ONLY"))]);
     let projection = index("user-index").expect("it is there")["Projection"]["ProjectionType"].clone();
     assert_eq!(projection, "KEYS_ONLY");
@@ -413,6 +424,7 @@ fn a_topic_of_another_name_is_replaced_and_the_alarms_tell_the_new_one() {
     let alarms = [
         "monitoring.alert_backlog",
         "monitoring.alerts_dlq",
+        "monitoring.alerts_pending",
         "monitoring.analyzer_errors",
         "monitoring.analyzer_silent",
         "monitoring.analyzer_throttles",
@@ -420,6 +432,7 @@ fn a_topic_of_another_name_is_replaced_and_the_alarms_tell_the_new_one() {
         "monitoring.lambda_dlq",
         "monitoring.processor_errors",
         "monitoring.processor_throttles",
+        "monitoring.rules_fallback",
     ];
     let old = outputs(&env).arn("messaging.ops");
     stack.replace(
@@ -506,6 +519,7 @@ fn a_queue_of_another_name_is_replaced_and_all_who_named_it_name_the_new_one() {
             ("functions.processor", Update),
             ("functions.processor_policy", Update),
             ("functions.schedule_target", Update),
+            ("monitoring.dashboard", Update),
             ("monitoring.lambda_dlq", Update),
         ],
     );
@@ -756,6 +770,7 @@ fn a_function_of_another_name_is_replaced_and_the_schedule_invokes_the_new_one()
             ("monitoring.analyzer_errors", Update),
             ("monitoring.analyzer_silent", Update),
             ("monitoring.analyzer_throttles", Update),
+            ("monitoring.dashboard", Update),
         ],
     );
     let arn = outputs(&env).arn("functions.analyzer");
@@ -910,7 +925,8 @@ fn an_alarm_is_updated_in_place_and_replaced_under_another_name() {
             "{pointer}"
         );
     }
-    stack.replace(at, &[("/name", json!("another-dev"))], &[]);
+    let along = [("monitoring.dashboard", Update)];
+    stack.replace(at, &[("/name", json!("another-dev"))], &along);
     assert!(alarm("another-dev").is_some());
     assert_eq!(alarm("lambda-dlq-depth-dev"), None);
 }
@@ -932,6 +948,49 @@ fn an_alarm_on_an_expression_is_updated_in_place() {
     assert_eq!(queries()[0]["MetricStat"]["Period"], 60);
     stack.update(at, &[("/queries/0/metric/statistic", json!("Average"))]);
     assert_eq!(queries()[0]["MetricStat"]["Stat"], "Average");
+}
+
+#[test]
+fn a_dashboard_is_updated_in_place_and_replaced_under_another_name() {
+    let env = Environment::new();
+    let mut stack = Edited::deployed(&env);
+    let at = "monitoring.dashboard";
+    let dashboard = |name: &str| {
+        let found = env
+            .aws
+            .try_call("cloudwatch", "get_dashboard", json!({"DashboardName": name}));
+        found.ok().map(|found| parsed(&found["DashboardBody"]))
+    };
+    let name = "fraud-detection-dev";
+    stack.update(at, &[("/body/widgets/1/properties/title", json!("Another"))]);
+    let body = dashboard(name).expect("it is there");
+    assert_eq!(body["widgets"][1]["properties"]["title"], "Another");
+    stack.update(at, &[("/tags/Team", json!("risk"))]);
+    assert_eq!(
+        crate::table3::tags_of(&dashboard(name).expect("it is there"))["Team"],
+        "risk"
+    );
+    stack.replace(at, &[("/name", json!("another-dev"))], &[]);
+    let body = dashboard("another-dev").expect("it is there");
+    assert_eq!(body["widgets"][1]["properties"]["title"], "Another");
+    assert_eq!(dashboard(name), None);
+}
+
+/// What the stack says of the value of a parameter whose value it does not manage is only what a new one begins with.
+#[test]
+fn a_parameter_whose_value_is_not_managed_keeps_it_when_something_else_changes() {
+    let env = Environment::new();
+    let mut stack = Edited::deployed(&env);
+    let (at, name) = ("storage.rules", "/fraud-detection/dev/rules");
+    let theirs = json!({"Name": name, "Value": "theirs", "Overwrite": true});
+    env.aws.call("ssm", "put_parameter", theirs);
+    let value = || env.aws.call("ssm", "get_parameter", json!({"Name": name}))["Parameter"]["Value"].clone();
+    stack.update(at, &[("/description", json!("Another"))]);
+    let all = env.aws.call("ssm", "describe_parameters", json!({}));
+    assert_eq!(the(&all["Parameters"], "Name", name)["Description"], "Another");
+    assert_eq!(value(), "theirs");
+    stack.update(at, &[("/tags/Team", json!("risk"))]);
+    assert_eq!(value(), "theirs");
 }
 
 #[test]

@@ -19,3 +19,4 @@ mod permissions;
 mod refusals;
 mod smoke;
 mod table1;
+mod table3;

@@ -58,7 +58,7 @@ impl Watched {
     fn assert_whole(&self) {
         let diff = self.run(&["diff", "--json"]).exits(0).json();
         assert_eq!(diff["changes"], json!([]), "{diff:#}");
-        assert_eq!(diff["summary"]["unchanged"], 54, "{diff:#}");
+        assert_eq!(diff["summary"]["unchanged"], 60, "{diff:#}");
         let inventory = self.env.aws.inventory();
         // These have no name that AWS would refuse the second time.
         for kind in ["kms key ", "rest api ", "api key ", "usage plan "] {
@@ -96,13 +96,14 @@ fn steps<'a>(document: &'a Value, result: &str) -> Vec<&'a str> {
     steps.filter_map(|step| step["address"].as_str()).collect()
 }
 
-const OUTPUTS: [&str; 7] = [
+const OUTPUTS: [&str; 8] = [
     "alert_queue_url",
     "alert_topic_arn",
     "api_endpoint",
     "api_key_id",
     "dynamodb_table_name",
     "pattern_analyzer_arn",
+    "profiles_table_name",
     "transaction_processor_arn",
 ];
 
@@ -141,13 +142,13 @@ fn the_documents_of_up_diff_and_down_have_exactly_the_promised_shape() {
     assert_shape_of_applied(&up);
     assert_eq!(keys(&up["outputs"]), OUTPUTS);
     let created = list(&up["steps"]).iter().filter(|step| step["action"] == "create");
-    assert_eq!(created.count(), 54);
+    assert_eq!(created.count(), 60);
     assert!(list(&up["steps"]).iter().all(|step| step["result"] == "done"), "{up:#}");
 
     let diff = env.diff();
     assert_eq!(keys(&diff), ["changes", "env", "summary"]);
     assert_eq!(diff["env"], "dev");
-    let summary = json!({"create": 0, "update": 0, "replace": 0, "delete": 0, "adopt": 0, "unchanged": 54});
+    let summary = json!({"create": 0, "update": 0, "replace": 0, "delete": 0, "adopt": 0, "unchanged": 60});
     assert_eq!(diff["summary"], summary);
 
     // One change of each cause.
@@ -173,7 +174,7 @@ fn the_documents_of_up_diff_and_down_have_exactly_the_promised_shape() {
     assert_eq!(changes[1]["fields"], drift);
     assert_eq!(
         (&diff["summary"]["update"], &diff["summary"]["unchanged"]),
-        (&json!(2), &json!(52))
+        (&json!(2), &json!(58))
     );
 
     let down = env.down();
@@ -183,7 +184,7 @@ fn the_documents_of_up_diff_and_down_have_exactly_the_promised_shape() {
         list(&down["steps"]).iter().all(|step| step["action"] == "delete"),
         "{down:#}"
     );
-    assert_eq!(down["summary"]["deleted"], 54);
+    assert_eq!(down["summary"]["deleted"], 60);
 }
 
 #[test]
@@ -191,15 +192,15 @@ fn diff_exits_with_0_or_when_asked_with_4_where_there_is_something_to_do() {
     let env = Environment::new();
     env.run(&["diff"]).exits(0);
     let run = env.run(&["diff", "--exit-code"]).exits(4);
-    assert!(run.stdout.contains("Plan: 54 to create."), "{run:#?}");
+    assert!(run.stdout.contains("Plan: 60 to create."), "{run:#?}");
     assert_eq!(
         env.run(&["diff", "--exit-code", "--json"]).exits(4).json()["summary"]["create"],
-        54
+        60
     );
     env.up();
     let run = env.run(&["diff", "--exit-code"]).exits(0);
     assert!(
-        run.stdout.contains("No changes: 54 resources are as they should be."),
+        run.stdout.contains("No changes: 60 resources are as they should be."),
         "{run:#?}"
     );
 }
@@ -209,7 +210,7 @@ fn a_second_up_makes_no_changing_call_and_leaves_the_state_file_as_it_is() {
     let watched = Watched::new();
     watched.up();
     let calls = watched.proxy.calls();
-    assert!(calls.iter().filter(|call| call.changes()).count() >= 54, "{calls:#?}");
+    assert!(calls.iter().filter(|call| call.changes()).count() >= 60, "{calls:#?}");
     let state = fs::read_to_string(watched.env.state_file()).expect("a state");
 
     watched.proxy.forget();
@@ -218,7 +219,7 @@ fn a_second_up_makes_no_changing_call_and_leaves_the_state_file_as_it_is() {
     let changing: Vec<&Call> = calls.iter().filter(|call| call.changes()).collect();
     assert_eq!(changing, Vec::<&Call>::new());
     assert_eq!(up["api_calls"], calls.len(), "every call is counted");
-    assert_eq!(up["summary"]["unchanged"], 54, "{up:#}");
+    assert_eq!(up["summary"]["unchanged"], 60, "{up:#}");
     assert_eq!(up["steps"], json!([]));
     let again = fs::read_to_string(watched.env.state_file()).expect("a state");
     assert!(
@@ -242,7 +243,7 @@ fn a_failed_step_stops_only_what_needs_it_and_the_next_up_goes_on_from_there() {
     skipped.sort_unstable();
     assert_eq!(skipped, ["functions.schedule_permission", "functions.schedule_target"]);
     let counts = ["created", "failed", "skipped"].map(|name| up["summary"][name].as_u64());
-    assert_eq!(counts, [Some(51), Some(1), Some(2)], "{up:#}");
+    assert_eq!(counts, [Some(57), Some(1), Some(2)], "{up:#}");
     for step in list(&up["steps"]) {
         let error = step["error"].as_str().unwrap_or_default();
         match step["result"].as_str() {
@@ -274,7 +275,7 @@ fn a_failed_step_stops_only_what_needs_it_and_the_next_up_goes_on_from_there() {
     let up = watched.up();
     assert_eq!(
         (&up["summary"]["created"], &up["summary"]["unchanged"]),
-        (&json!(3), &json!(51)),
+        (&json!(3), &json!(57)),
         "{up:#}"
     );
     watched.assert_whole();
@@ -291,7 +292,7 @@ fn where_every_step_fails_the_code_says_failed() {
     let up = watched.run(&["up", "--yes", "--json"]).exits(1).json();
     assert_eq!(
         (&up["summary"]["failed"], &up["summary"]["unchanged"]),
-        (&json!(1), &json!(53)),
+        (&json!(1), &json!(59)),
         "{up:#}"
     );
     watched.proxy.forget();
@@ -299,10 +300,15 @@ fn where_every_step_fails_the_code_says_failed() {
     watched.assert_whole();
 }
 
+/// There are other tables.
+fn makes_the_transactions(call: &Call) -> bool {
+    call.is("dynamodb", "CreateTable") && call.body.contains("transactions-dev")
+}
+
 #[test]
 fn an_interrupt_lets_what_runs_end_and_the_next_up_finishes() {
     let watched = Watched::new();
-    let held = watched.proxy.hold(|call| call.is("dynamodb", "CreateTable"));
+    let held = watched.proxy.hold(makes_the_transactions);
     let running = watched.start(&["up", "--yes", "--json"]);
     held.await_calls(1);
     running.signal("INT");
@@ -325,7 +331,7 @@ fn an_interrupt_lets_what_runs_end_and_the_next_up_finishes() {
         "{run:#?}"
     );
     let [created, skipped] = ["created", "skipped"].map(|name| up["summary"][name].as_u64().unwrap_or_default());
-    assert_eq!(created + skipped, 54, "{up:#}");
+    assert_eq!(created + skipped, 60, "{up:#}");
 
     watched.proxy.forget();
     let up = watched.up();
@@ -339,7 +345,7 @@ fn an_interrupt_lets_what_runs_end_and_the_next_up_finishes() {
 #[test]
 fn a_second_interrupt_ends_at_once_and_the_next_up_recovers() {
     let watched = Watched::new();
-    let held = watched.proxy.hold(|call| call.is("dynamodb", "CreateTable"));
+    let held = watched.proxy.hold(makes_the_transactions);
     let running = watched.start(&["up", "--yes", "--json"]);
     held.await_calls(1);
     running.signal("INT");
@@ -373,7 +379,7 @@ fn a_down_that_is_told_to_terminate_ends_in_order_and_the_next_one_finishes() {
     drop(held);
     let down = running.end().exits(130).json();
     let [deleted, skipped] = ["deleted", "skipped"].map(|name| down["summary"][name].as_u64().unwrap_or_default());
-    assert!(skipped > 0 && deleted + skipped == 54, "{down:#}");
+    assert!(skipped > 0 && deleted + skipped == 60, "{down:#}");
     assert!(
         steps(&down, "skipped").contains(&"security.key"),
         "the table used the key: {down:#}"
@@ -466,10 +472,10 @@ fn without_a_terminal_progress_is_plain_lines_on_standard_error() {
         .stderr
         .lines()
         .filter(|line| line.starts_with("  ✓ ") && line.contains(" created ("));
-    assert_eq!(created.count(), 54, "one line for each step: {}", run.stderr);
-    assert!(run.stderr.contains("Done: 54 steps in "), "{}", run.stderr);
+    assert_eq!(created.count(), 60, "one line for each step: {}", run.stderr);
+    assert!(run.stderr.contains("Done: 60 steps in "), "{}", run.stderr);
     assert!(
-        run.stdout.contains("Plan: 54 to create.") && run.stdout.contains("What stands:"),
+        run.stdout.contains("Plan: 60 to create.") && run.stdout.contains("What stands:"),
         "{}",
         run.stdout
     );
@@ -492,17 +498,17 @@ fn status_and_output_tell_what_stands() {
     assert!(run.stdout.contains(&format!("account {}", env.account)), "{run:#?}");
     assert_eq!(
         run.stdout.lines().filter(|line| line.contains("  ready ")).count(),
-        54,
+        60,
         "{run:#?}"
     );
-    assert!(run.stdout.contains("54 of 54 resources exist"), "{run:#?}");
+    assert!(run.stdout.contains("60 of 60 resources exist"), "{run:#?}");
     let status = env.run(&["status", "--json"]).exits(0).json();
     let names = ["account", "endpoint", "env", "outputs", "region", "resources", "serial"];
     assert_eq!(keys(&status), names);
     assert_eq!(status["account"], env.account.as_str());
     assert_eq!(status["endpoint"], Emulator::shared().endpoint());
     assert_eq!(status["outputs"], up["outputs"]);
-    assert_eq!(list(&status["resources"]).len(), 54);
+    assert_eq!(list(&status["resources"]).len(), 60);
     for row in list(&status["resources"]) {
         assert_eq!(keys(row), ["address", "exists", "id", "kind", "status"]);
         assert_eq!(
@@ -533,7 +539,7 @@ fn status_and_output_tell_what_stands() {
     env.aws.call("cloudwatch", "delete_alarms", alarm);
     let run = env.run(&["status"]).exits(0);
     assert!(
-        run.stdout.contains("MISSING") && run.stdout.contains("53 of 54 resources exist"),
+        run.stdout.contains("MISSING") && run.stdout.contains("59 of 60 resources exist"),
         "{run:#?}"
     );
 }

@@ -14,19 +14,19 @@ fn up_diff_and_down_do_on_a_second_emulator_what_they_do_on_the_first() {
 
     let up = env.up();
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
-    assert_eq!(up["summary"]["created"], 54, "{up:#}");
+    assert_eq!(up["summary"]["created"], 60, "{up:#}");
     env.assert_settled();
     let again = env.up();
     assert_eq!(again["steps"], json!([]), "{again:#}");
-    assert_eq!(again["summary"]["unchanged"], 54, "{again:#}");
+    assert_eq!(again["summary"]["unchanged"], 60, "{again:#}");
 
     let down = env.down();
     assert_eq!(down["summary"]["failed"], 0, "{down:#}");
-    assert_eq!(down["summary"]["deleted"], 54, "{down:#}");
+    assert_eq!(down["summary"]["deleted"], 60, "{down:#}");
     assert_eq!(env.aws.inventory(), before);
 
     let back = env.up();
-    assert_eq!(back["summary"]["created"], 54, "{back:#}");
+    assert_eq!(back["summary"]["created"], 60, "{back:#}");
     env.assert_settled();
 }
 

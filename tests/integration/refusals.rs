@@ -384,7 +384,7 @@ fn while_one_up_runs_another_is_refused_and_the_first_is_not_disturbed() {
     let up = first.end().exits(0).json();
     assert_eq!(
         (&up["summary"]["created"], &up["summary"]["failed"]),
-        (&json!(54), &json!(0)),
+        (&json!(60), &json!(0)),
         "{up:#}"
     );
 }
@@ -426,23 +426,23 @@ fn without_a_terminal_and_without_yes_the_plan_is_shown_and_nothing_is_done() {
     let place = Untouched::empty();
     let run = place.refuses(&["up"], 1, &["nothing was changed", "no terminal", "--yes"]);
     assert!(
-        run.stderr.contains("+ create") && run.stderr.contains("Plan: 54 to create."),
+        run.stderr.contains("+ create") && run.stderr.contains("Plan: 60 to create."),
         "{run:#?}"
     );
     let run = place.refuses(
         &["up", "--json"],
         1,
-        &["Plan: 54 to create.", "nothing was changed", "--yes"],
+        &["Plan: 60 to create.", "nothing was changed", "--yes"],
     );
     assert!(run.stdout.is_empty(), "{run:#?}");
     place.assert_untouched();
 
     let place = Untouched::standing();
     let run = place.refuses(&["down"], 1, &["nothing was changed", "no terminal", "--yes"]);
-    assert!(run.stderr.contains("Plan: 54 to delete."), "{run:#?}");
+    assert!(run.stderr.contains("Plan: 60 to delete."), "{run:#?}");
     place.env.settings("fraud_threshold = 0.9\n");
     let run = place.refuses(&["up"], 1, &["nothing was changed", "no terminal", "--yes"]);
-    assert!(run.stderr.contains("Plan: 1 to update, 53 unchanged."), "{run:#?}");
+    assert!(run.stderr.contains("Plan: 1 to update, 59 unchanged."), "{run:#?}");
     place.assert_untouched();
     // Where there is nothing to do, there is nothing to ask.
     place.env.settings("");

@@ -10,21 +10,21 @@ use serde_json::{Value, json};
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
-/// One deployment for all tests of this file, none of which changes anything.
-struct Deployed {
-    env: Environment,
-    up: Value,
+/// One deployment for all tests of this file and of `table3`, none of which changes anything.
+pub struct Deployed {
+    pub env: Environment,
+    pub up: Value,
     key_id: String,
-    key_arn: String,
+    pub key_arn: String,
     api_id: String,
 }
 
-fn deployed() -> &'static Deployed {
+pub fn deployed() -> &'static Deployed {
     static DEPLOYED: OnceLock<Deployed> = OnceLock::new();
     DEPLOYED.get_or_init(|| {
         let env = Environment::new();
         let up = env.up();
-        assert_eq!(up["summary"]["created"], 54, "{up:#}");
+        assert_eq!(up["summary"]["created"], 60, "{up:#}");
         assert_eq!(up["summary"]["failed"], 0, "{up:#}");
         let key = json!({"KeyId": "alias/fraud-detection-dev"});
         let key = env.aws.call("kms", "describe_key", key);
@@ -41,11 +41,11 @@ fn deployed() -> &'static Deployed {
 
 impl Deployed {
     #[track_caller]
-    fn ask(&self, service: &str, operation: &str, params: Value) -> Value {
+    pub fn ask(&self, service: &str, operation: &str, params: Value) -> Value {
         self.env.aws.call(service, operation, params)
     }
 
-    fn arn(&self, service: &str, resource: &str) -> String {
+    pub fn arn(&self, service: &str, resource: &str) -> String {
         format!("arn:aws:{service}:{REGION}:{}:{resource}", self.env.account)
     }
 
@@ -90,7 +90,7 @@ impl Deployed {
     }
 
     #[track_caller]
-    fn alarm(&self, name: &str) -> Value {
+    pub fn alarm(&self, name: &str) -> Value {
         let params = json!({"AlarmNames": [name]});
         let found = self.ask("cloudwatch", "describe_alarms", params);
         one(&found["MetricAlarms"], "AlarmName", name)
@@ -161,13 +161,13 @@ impl Deployed {
 
 /// Asserts one property.
 #[track_caller]
-fn property(name: &str, live: &Value, wanted: impl Into<Value>) {
+pub fn property(name: &str, live: &Value, wanted: impl Into<Value>) {
     assert_eq!(*live, wanted.into(), "{name}");
 }
 
 /// The one element of a list whose field has this value.
 #[track_caller]
-fn one(list: &Value, field: &str, value: &str) -> Value {
+pub fn one(list: &Value, field: &str, value: &str) -> Value {
     let all = list.as_array().unwrap_or_else(|| panic!("{list} is no list"));
     let found: Vec<&Value> = all.iter().filter(|item| item[field] == value).collect();
     assert_eq!(found.len(), 1, "{field} {value} in {list:#}");
@@ -177,7 +177,7 @@ fn one(list: &Value, field: &str, value: &str) -> Value {
 /// The statements of a policy document: in order of their actions, without their ids, and with a list wherever AWS
 /// takes a list or its only element.
 #[track_caller]
-fn statements(document: &Value) -> Value {
+pub fn statements(document: &Value) -> Value {
     let document = parsed(document);
     let mut statements = document["Statement"].as_array().expect("a list of statements").clone();
     for statement in &mut statements {
@@ -201,16 +201,23 @@ fn statements(document: &Value) -> Value {
     Value::Array(statements)
 }
 
+/// Statements in an order that also tells those of the same actions apart.
+fn sorted(statements: &Value) -> Value {
+    let mut statements = statements.as_array().expect("a list").clone();
+    statements.sort_by_key(|statement| format!("{}{}", statement["Action"], statement["Resource"]));
+    Value::Array(statements)
+}
+
 /// A document that travels as text, or one that the client has read already.
 #[track_caller]
-fn parsed(document: &Value) -> Value {
+pub fn parsed(document: &Value) -> Value {
     match document {
         Value::String(text) => serde_json::from_str(text).unwrap_or_else(|why| panic!("{why}: {text}")),
         other => other.clone(),
     }
 }
 
-fn listed(value: &Value) -> Value {
+pub fn listed(value: &Value) -> Value {
     let mut list = match value {
         Value::Array(list) => list.clone(),
         one => vec![one.clone()],
@@ -221,7 +228,7 @@ fn listed(value: &Value) -> Value {
 
 /// Tags from a list of pairs.
 #[track_caller]
-fn pairs(list: &Value, key: &str, value: &str) -> Value {
+pub fn pairs(list: &Value, key: &str, value: &str) -> Value {
     let list = list.as_array().unwrap_or_else(|| panic!("{list} is no list"));
     Value::Object(
         list.iter()
@@ -231,7 +238,7 @@ fn pairs(list: &Value, key: &str, value: &str) -> Value {
 }
 
 /// All tags of the resource at this address.
-fn tags(address: &str) -> Value {
+pub fn tags(address: &str) -> Value {
     json!({
         "Environment": "dev",
         "Project": "FraudDetection",
@@ -327,7 +334,14 @@ fn row_3_the_table() {
         {"AttributeName": "timestamp", "KeyType": "RANGE"},
     ]);
     property("3 keys", &table["KeySchema"], keys);
-    let attributes = json!({"transaction_id": "S", "timestamp": "N", "user_id": "S"});
+    let attributes = json!({
+        "transaction_id": "S",
+        "timestamp": "N",
+        "user_id": "S",
+        // B6, B7
+        "suspicious_bucket": "N",
+        "pending_alert": "S",
+    });
     let found = pairs(&table["AttributeDefinitions"], "AttributeName", "AttributeType");
     property("3 attributes", &found, attributes);
     let index = one(&table["GlobalSecondaryIndexes"], "IndexName", "user-index");
@@ -468,19 +482,30 @@ fn rows_11_and_12_the_parameters() {
 fn rows_13_to_17_and_20_to_24_the_functions_roles_may_only_what_their_functions_call() {
     let at = deployed();
     let table = at.arn("dynamodb", "table/transactions-dev");
-    let put = json!({
-        "Effect": "Allow",
-        "Action": ["dynamodb:GetItem", "dynamodb:PutItem"],
-        "Resource": [table],
-    });
-    let search = json!({
-        "Effect": "Allow",
-        "Action": ["dynamodb:Query", "dynamodb:Scan"],
-        "Resource": [table, format!("{table}/index/*")],
-    });
+    let allowed =
+        |actions: &[&str], resources: &[String]| json!({"Effect": "Allow", "Action": actions, "Resource": resources});
+    let remembers = allowed(
+        &["dynamodb:GetItem", "dynamodb:PutItem"],
+        &[at.arn("dynamodb", "table/idempotency-dev")],
+    );
+    let index = |name: &str| format!("{table}/index/{name}");
+    let processor = vec![
+        remembers.clone(),
+        allowed(&["dynamodb:PutItem", "dynamodb:UpdateItem"], &[table.clone()]),
+        allowed(&["dynamodb:Query"], &[index("user-index")]),
+        allowed(&["dynamodb:Query"], &[at.arn("dynamodb", "table/profiles-dev")]),
+    ];
+    let analyzer = vec![
+        remembers,
+        allowed(
+            &["dynamodb:Query"],
+            &[index("pending-alerts-index"), index("suspicious-index")],
+        ),
+        allowed(&["dynamodb:UpdateItem"], &[table.clone()]),
+    ];
     for (rows, name, short, table_access) in [
-        ("13-17", "transaction-processor", "processor", put),
-        ("20-24", "pattern-analyzer", "analyzer", search),
+        ("13-17", "transaction-processor", "processor", processor),
+        ("20-24", "pattern-analyzer", "analyzer", analyzer),
     ] {
         let role = format!("{name}-role-dev");
         let trust = json!([
@@ -502,8 +527,7 @@ fn rows_13_to_17_and_20_to_24_the_functions_roles_may_only_what_their_functions_
         ]);
         property(&format!("{rows} attachments"), &at.attached(&role), attached);
         // F3, F10: both rights on the key, and every statement with account and region.
-        let access = json!([
-            table_access,
+        let rest = json!([
             {"Effect": "Allow", "Action": ["kms:Decrypt", "kms:GenerateDataKey"], "Resource": [at.key_arn]},
             {"Effect": "Allow", "Action": ["sns:Publish"], "Resource": [at.arn("sns", "fraud-alerts-dev")]},
             {"Effect": "Allow", "Action": ["sqs:SendMessage"], "Resource": [at.arn("sqs", "lambda-dlq-dev")]},
@@ -513,10 +537,12 @@ fn rows_13_to_17_and_20_to_24_the_functions_roles_may_only_what_their_functions_
                 "Resource": [at.arn("ssm", "parameter/fraud-detection/dev/*")],
             },
         ]);
+        let rest = rest.as_array().expect("a list");
+        let access: Vec<Value> = table_access.iter().chain(rest).cloned().collect();
         property(
             &format!("{rows} access"),
-            &at.policy(&format!("{name}-policy-0-dev")),
-            access,
+            &sorted(&at.policy(&format!("{name}-policy-0-dev"))),
+            sorted(&json!(access)),
         );
     }
 }
@@ -567,11 +593,15 @@ fn rows_19_and_26_the_functions() {
             &function["Role"],
             json!(at.iam_arn(&format!("role/{name}-role-dev"))),
         );
-        let variables = json!({
+        let mut variables = json!({
             "DYNAMODB_TABLE": "transactions-dev",
+            "IDEMPOTENCY_TABLE": "idempotency-dev",
             "SNS_TOPIC_ARN": at.arn("sns", "fraud-alerts-dev"),
             "ENVIRONMENT": "dev",
         });
+        if short == "processor" {
+            variables["PROFILES_TABLE"] = json!("profiles-dev");
+        }
         is("environment", &function["Environment"]["Variables"], variables);
         let dlq = at.arn("sqs", "lambda-dlq-dev");
         is(
@@ -818,6 +848,7 @@ fn the_outputs_name_what_stands() {
         &outputs["dynamodb_table_name"],
         "transactions-dev",
     );
+    property("profiles_table_name", &outputs["profiles_table_name"], "profiles-dev");
     property(
         "alert_queue_url",
         &outputs["alert_queue_url"],
@@ -972,7 +1003,7 @@ fn f6_every_alarm_tells_the_operators() {
 
     let found = at.ask("cloudwatch", "describe_alarms", json!({}));
     let alarms = found["MetricAlarms"].as_array().expect("a list");
-    assert_eq!(alarms.len(), 9, "F6: {found:#}");
+    assert_eq!(alarms.len(), 11, "F6: {found:#}");
     for alarm in alarms {
         let name = text(&alarm["AlarmName"]);
         let told = json!([at.arn("sns", "fraud-ops-dev")]);
@@ -986,7 +1017,7 @@ fn f6_a_real_address_is_told_by_mail() {
     let env = Environment::new();
     env.settings("alert_email = \"ops@fintech.io\"\n");
     let up = env.up();
-    assert_eq!(up["summary"]["created"], 55, "{up:#}");
+    assert_eq!(up["summary"]["created"], 61, "{up:#}");
     let topic = format!("arn:aws:sns:{REGION}:{}:fraud-ops-dev", env.account);
     let found = env
         .aws

@@ -1,3 +1,4 @@
 //! Amazon CloudWatch.
 
 pub mod alarm;
+pub mod dashboard;

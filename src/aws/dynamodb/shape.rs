@@ -37,15 +37,19 @@ pub struct Spec {
     pub tags: Tags,
 }
 
-/// A global secondary index. Nothing of it can be changed in place.
+/// A global secondary index. Nothing of it can be changed in place. It holds only items that have all of its key
+/// attributes, so that an index on an attribute that few items have stays small.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Index {
     /// The attribute that spreads items.
     pub hash_key: String,
     /// The attribute that orders items of one hash key.
     pub range_key: Option<String>,
-    /// Which attributes it holds: `ALL` or `KEYS_ONLY`.
+    /// Which attributes it holds: `ALL`, `KEYS_ONLY`, or `INCLUDE` for the keys and the non-key attributes named.
     pub projection: String,
+    /// The attributes that it holds beside the keys, for `INCLUDE` alone: 1 to 20.
+    #[serde(default, skip_serializing_if = "BTreeSet::is_empty")]
+    pub non_key_attributes: BTreeSet<String>,
 }
 
 /// What is told of a table by calls of their own.
@@ -63,8 +67,10 @@ pub(super) fn spec(name: &str, table: &TableDescription, details: Details) -> Sp
         .filter(|index| index.index_status() != Some(&IndexStatus::Deleting))
         .map(|index| {
             let (hash_key, range_key) = keys(index.key_schema());
-            let projection = index.projection().and_then(Projection::projection_type);
+            let held = index.projection();
+            let projection = held.and_then(Projection::projection_type);
             let projection = projection.map_or("", ProjectionType::as_str).to_owned();
+            let non_key_attributes = held.map(Projection::non_key_attributes).unwrap_or_default();
             let name = index.index_name().unwrap_or_default().to_owned();
             (
                 name,
@@ -72,6 +78,7 @@ pub(super) fn spec(name: &str, table: &TableDescription, details: Details) -> Sp
                     hash_key,
                     range_key,
                     projection,
+                    non_key_attributes: non_key_attributes.iter().cloned().collect(),
                 },
             )
         });
@@ -217,8 +224,11 @@ pub(super) fn new_index(name: &str, index: &Index) -> Result<GlobalSecondaryInde
 }
 
 pub(super) fn projection(index: &Index) -> Projection {
+    let named: Vec<String> = index.non_key_attributes.iter().cloned().collect();
     Projection::builder()
         .projection_type(ProjectionType::from(index.projection.as_str()))
+        // AWS refuses an empty list, and any list with another projection.
+        .set_non_key_attributes((!named.is_empty()).then_some(named))
         .build()
 }
 
@@ -251,6 +261,7 @@ mod tests {
             hash_key: hash.into(),
             range_key: Some("at".into()),
             projection: "ALL".into(),
+            non_key_attributes: BTreeSet::new(),
         }
     }
 
@@ -300,6 +311,44 @@ mod tests {
         let letters = table(&[("same", index("user"))], &[("id", "S"), ("at", "N"), ("user", "S")]);
         assert_eq!(index_changes(&letters, &numbers).0, ["same"]);
         assert!(same_key_types(&letters, &numbers).is_ok());
+    }
+
+    #[test]
+    fn an_index_that_holds_other_attributes_is_made_again() {
+        let holding = |names: &[&str]| Index {
+            projection: "INCLUDE".into(),
+            non_key_attributes: names.iter().map(|name| (*name).to_owned()).collect(),
+            ..index("user")
+        };
+        let types = [("id", "S"), ("at", "N"), ("user", "S")];
+        let live = table(&[("i", holding(&["a", "b"]))], &types);
+        let same = table(&[("i", holding(&["b", "a"]))], &types);
+        let more = table(&[("i", holding(&["a", "b", "c"]))], &types);
+        assert!(index_changes(&live, &same).0.is_empty());
+        assert_eq!(index_changes(&live, &more).0, ["i"]);
+    }
+
+    #[test]
+    fn an_index_reads_back_as_written() {
+        let written = Index {
+            projection: "INCLUDE".into(),
+            non_key_attributes: BTreeSet::from(["user_id".to_owned()]),
+            ..index("bucket")
+        };
+        let made = new_index("i", &written).unwrap();
+        let described = GlobalSecondaryIndexDescription::builder()
+            .index_name("i")
+            .set_key_schema(Some(made.key_schema))
+            .set_projection(made.projection)
+            .build();
+        let described = TableDescription::builder().global_secondary_indexes(described).build();
+        let details = Details {
+            point_in_time_recovery: false,
+            ttl_attribute: None,
+            tags: Tags::new(),
+        };
+        assert_eq!(spec("t", &described, details).indexes["i"], written);
+        assert!(projection(&index("bucket")).non_key_attributes.is_none());
     }
 
     #[test]

@@ -3,7 +3,7 @@
 use crate::aws::absent::{gone, present};
 use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
-use aws_sdk_ssm::types::{ParameterStringFilter, ParameterType, ResourceTypeForTagging, Tag};
+use aws_sdk_ssm::types::{self as wire, ParameterStringFilter, ParameterType, ResourceTypeForTagging, Tag};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -15,8 +15,11 @@ pub struct Spec {
     pub name: String,
     /// `String`, `StringList` or `SecureString`.
     pub kind: String,
-    /// Up to 4 KB.
-    pub value: String,
+    /// Up to 4 KB. Without one the value belongs to whoever sets it: it is neither compared nor changed, and it is
+    /// [`Spec::initial`] when the parameter is made.
+    pub value: Option<String>,
+    /// What a parameter whose value is not managed begins with. AWS knows of no parameter without a value.
+    pub initial: Option<String>,
     /// Up to 1024 characters.
     pub description: String,
     /// Tags.
@@ -32,6 +35,7 @@ impl Reconciler for Parameter {
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const IMMUTABLE: &'static [&'static str] = &["kind"];
+    const INPUTS: &'static [&'static str] = &["initial"];
     const TAGGED: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
@@ -41,28 +45,19 @@ impl Reconciler for Parameter {
         Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), spec.name.clone())])
     }
 
-    /// By name. The description is told only by a list, which all parameters of one path share.
+    /// By name. The description is told only by a list, which all parameters of one path share. A value that is not
+    /// managed is not told: whatever it is, it is as it should be.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
-        let aws = &self.0;
         let name = &target.spec.name;
-        let (found, descriptions, tags) = tokio::join!(
-            aws.call("ssm:GetParameter", || aws
-                .ssm
-                .get_parameter()
-                .name(name)
-                .with_decryption(true)
-                .send()),
-            self.descriptions(name),
-            self.tags(name),
-        );
-        let Some(found) = present(found)? else { return Ok(None) };
-        let (Some(found), Some(tags)) = (found.parameter, tags?) else {
+        let (found, descriptions, tags) = tokio::join!(self.get(name), self.descriptions(name), self.tags(name));
+        let (Some(found), Some(tags)) = (found?, tags?) else {
             return Ok(None);
         };
         let spec = Spec {
             name: name.clone(),
             kind: found.r#type().map_or("", ParameterType::as_str).to_owned(),
-            value: found.value().unwrap_or_default().to_owned(),
+            value: target.spec.value.is_some().then(|| value(&found)),
+            initial: None,
             description: descriptions?.get(name).cloned().unwrap_or_default(),
             tags,
         };
@@ -73,8 +68,13 @@ impl Reconciler for Parameter {
         Ok(Some(Observed::new(spec, outputs)))
     }
 
+    /// Refused by AWS when there is one already: nobody's value is overwritten.
     async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
         let aws = &self.0;
+        let Some(value) = spec.value.as_ref().or(spec.initial.as_ref()) else {
+            let message = format!("the parameter {} has neither a value nor one to begin with", spec.name);
+            return Err(Failure::new("ssm:PutParameter", "NoValue", message));
+        };
         let tags = tag_list(&spec.tags)?;
         let description = (!spec.description.is_empty()).then(|| spec.description.clone());
         aws.call("ssm:PutParameter", || {
@@ -82,7 +82,7 @@ impl Reconciler for Parameter {
                 .put_parameter()
                 .name(&spec.name)
                 .r#type(ParameterType::from(spec.kind.as_str()))
-                .value(&spec.value)
+                .value(value)
                 .set_description(description.clone())
                 .set_tags(Some(tags.clone()))
                 .send()
@@ -91,16 +91,23 @@ impl Reconciler for Parameter {
         Ok(self.predict(spec))
     }
 
+    /// A value that is not managed is left as it is, also when it was managed until now. To change the description
+    /// alone it is read and written back, since AWS demands it: a value set by somebody else in between is lost, and AWS
+    /// has no condition by which to keep it.
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
         let aws = &self.0;
-        if changes.any(&["value", "description"]) {
-            // Overwriting and tags exclude each other. The value is demanded even when only the description changes.
+        if changes.has("description") || (changes.has("value") && spec.value.is_some()) {
+            let kept = match &spec.value {
+                Some(value) => Some(value.clone()),
+                None => self.get(&spec.name).await?.as_ref().map(value),
+            };
+            // Overwriting and tags exclude each other.
             aws.call("ssm:PutParameter", || {
                 aws.ssm
                     .put_parameter()
                     .name(&spec.name)
                     .r#type(ParameterType::from(spec.kind.as_str()))
-                    .value(&spec.value)
+                    .set_value(kept.clone())
                     .description(&spec.description)
                     .overwrite(true)
                     .send()
@@ -124,6 +131,16 @@ impl Reconciler for Parameter {
 }
 
 impl Parameter {
+    async fn get(&self, name: &str) -> Result<Option<wire::Parameter>, Failure> {
+        let aws = &self.0;
+        let found = aws
+            .call("ssm:GetParameter", || {
+                aws.ssm.get_parameter().name(name).with_decryption(true).send()
+            })
+            .await;
+        Ok(present(found)?.and_then(|found| found.parameter))
+    }
+
     /// The descriptions of the parameters beside this one, by name.
     async fn descriptions(&self, name: &str) -> Result<Arc<BTreeMap<String, String>>, Failure> {
         let (key, option, value) = neighbours(name);
@@ -220,6 +237,10 @@ fn neighbours(name: &str) -> (&'static str, &'static str, &str) {
         Some((path, _)) if !path.is_empty() => ("Path", "OneLevel", path),
         _ => ("Name", "Equals", name),
     }
+}
+
+fn value(found: &wire::Parameter) -> String {
+    found.value().unwrap_or_default().to_owned()
 }
 
 fn tag_list(tags: &Tags) -> Result<Vec<Tag>, Failure> {

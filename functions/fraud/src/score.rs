@@ -1,13 +1,13 @@
 //! How suspicious a transaction is.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
+use crate::context::Context;
 use crate::features::Features;
-use crate::feedback::DayCount;
-use crate::history::Past;
 use crate::rule::Rule;
 use crate::rules::{AMOUNT_LIMIT, AMOUNT_NEGATIVE, AMOUNT_OVER_LIMIT, Rules};
 use crate::transaction::Transaction;
@@ -48,30 +48,6 @@ impl fmt::Display for Score {
 impl Serialize for Score {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         rust_decimal::serde::arbitrary_precision::serialize(&self.0, serializer)
-    }
-}
-
-/// What is known beside a transaction when it is scored.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// When the transaction was received, in seconds since the Unix epoch.
-    pub at: u64,
-    /// The user's last transactions before it, the latest first; more than [`HISTORY_LIMIT`] are not looked at.
-    ///
-    /// [`HISTORY_LIMIT`]: crate::history::HISTORY_LIMIT
-    pub history: &'a [Past],
-    /// What is known of the merchant, day by day, in any order. Days outside the windows of the rules do not matter.
-    pub merchant: &'a [DayCount],
-}
-
-impl Context<'_> {
-    /// Nothing is known.
-    pub const fn unknown(at: u64) -> Self {
-        Self {
-            at,
-            history: &[],
-            merchant: &[],
-        }
     }
 }
 
@@ -139,7 +115,7 @@ pub fn assess(transaction: &Transaction, context: &Context<'_>, rules: &Rules) -
         fraud_score = fraud_score.max(Score::FLAGGED);
         reasons.push(reason);
     }
-    reasons.sort_by(|one, other| other.weight.cmp(&one.weight));
+    reasons.sort_by_key(|reason| Reverse(reason.weight));
     Assessment {
         fraud_score,
         is_suspicious: is_hard || fraud_score.value() > rules.suspicious_above(),
@@ -168,6 +144,8 @@ fn hard_reason(amount: Decimal) -> Option<Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feedback::DayCount;
+    use crate::history::Past;
     use proptest::prelude::*;
 
     fn assessed(amount: &str) -> Assessment {

@@ -90,6 +90,8 @@ const TABLE: &[Row] = &[
     Row("dynamodb", "ResourceInUseException", "already exists", Final(Class::Exists)),
     Row("dynamodb", "LimitExceededException", "", Busy),
     Row("dynamodb", "TableNotFoundException", "", Final(Class::NotFound)),
+    Row("dynamodb", "ProvisionedThroughputExceededException", "", Throttled),
+    Row("dynamodb", "TransactionInProgressException", "", Busy),
     Row("logs", "OperationAbortedException", "", Busy),
     Row("logs", "AccessDeniedException", "KMS key does not exist or is not allowed", Propagating),
     Row("logs", "InvalidParameterException", "KMS Key Id could not be found", Propagating),

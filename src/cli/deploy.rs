@@ -3,7 +3,7 @@
 use super::exit::{self, Exit};
 use super::scope::Scope;
 use super::stop::Stop;
-use super::{json, print};
+use super::{confirm, json, print};
 use crate::aws::Registry;
 use crate::engine::{Action, Apply, Outcome, Plan, Report};
 use crate::resource::{Address, Kinds, Outputs};
@@ -11,7 +11,7 @@ use crate::state::Store;
 use crate::ui::{self, Progress};
 use clap::Args;
 use std::collections::BTreeMap;
-use std::io::{BufRead, IsTerminal, Write};
+use std::io::IsTerminal;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
@@ -62,7 +62,7 @@ impl Deployment<'_> {
             return Err(Exit::failed(why));
         }
         if asks {
-            confirm()?;
+            confirm::proceed("nothing was changed", "the plan")?;
         }
         self.kinds.begin_changes();
         let store = Mutex::new(store);
@@ -160,25 +160,4 @@ impl Deployment<'_> {
 pub fn outputs(scope: &Scope, store: &Store) -> BTreeMap<String, String> {
     let of = |address: &Address| -> Option<Outputs> { Some(store.state.resources.get(address)?.outputs.clone()) };
     scope.stack().outputs(&of)
-}
-
-/// Asks on the terminal; without one nobody can answer.
-fn confirm() -> Result<(), Exit> {
-    let stdin = std::io::stdin();
-    if !stdin.is_terminal() {
-        return Err(Exit::failed(
-            "nothing was changed: there is no terminal to ask on; look at the plan above and use --yes",
-        ));
-    }
-    {
-        // Not held while somebody thinks: a signal has to be answered on it.
-        let mut terminal = std::io::stderr().lock();
-        let _ = write!(terminal, "Proceed? [y/N] ").and_then(|()| terminal.flush());
-    }
-    let mut answer = String::new();
-    let read = stdin.lock().read_line(&mut answer);
-    match (read, answer.trim().to_ascii_lowercase().as_str()) {
-        (Ok(_), "y" | "yes") => Ok(()),
-        _ => Err(Exit::failed("nothing was changed")),
-    }
 }

@@ -4,6 +4,7 @@ use crate::aws::ConnectError;
 use crate::config::ConfigError;
 use crate::engine::PlanError;
 use crate::local::LocalError;
+use crate::operate::label::LabelError;
 use crate::operate::preflight::PreflightError;
 use crate::operate::send::SendError;
 use crate::resource::{Failure, chain};
@@ -71,6 +72,7 @@ macro_rules! plainly_failed {
 
 plainly_failed!(
     ConnectError,
+    LabelError,
     LocalError,
     PlanError,
     PreflightError,

@@ -1,13 +1,18 @@
 //! The commands: one file each, with its flags and what it prints.
 
+mod confirm;
 mod deploy;
 mod diff;
 mod down;
+mod duration;
 mod exit;
 mod json;
+mod label;
+mod load;
 mod local;
 mod output;
 mod print;
+mod rules;
 mod scope;
 mod send;
 mod status;
@@ -48,6 +53,12 @@ enum Command {
     Status(status::StatusArgs),
     /// Post a transaction to the API and print the answer
     Send(send::SendArgs),
+    /// Say of a transaction whether it was fraud
+    Label(label::LabelArgs),
+    /// Show, compare, try and change the rules that transactions are scored by
+    Rules(rules::RulesArgs),
+    /// Send simulated transactions at a constant rate and report latencies and alerts
+    Load(load::LoadArgs),
     /// Start, stop or reset the local AWS
     Local(local::LocalArgs),
 }
@@ -93,6 +104,9 @@ async fn run(command: Command, stop: &stop::Stop) -> Result<(), Exit> {
         Command::Output(args) => output::run(args).await,
         Command::Status(args) => status::run(args).await,
         Command::Send(args) => send::run(args).await,
+        Command::Label(args) => label::run(args).await,
+        Command::Rules(args) => rules::run(args).await,
+        Command::Load(args) => load::run(args).await,
         Command::Local(args) => local::run(args).await,
     }
 }

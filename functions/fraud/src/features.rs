@@ -2,11 +2,12 @@
 
 use rust_decimal::Decimal;
 
+use crate::context::Context;
 use crate::feedback::{DAY_SECONDS, LABEL_DELAY_DAYS, LONGEST_WINDOW_DAYS, day_of};
 use crate::history::{HISTORY_LIMIT, Past};
 use crate::rule::Rule;
-use crate::rules::{AMOUNT_LIMIT, Smoothing};
-use crate::score::Context;
+use crate::rules::AMOUNT_LIMIT;
+use crate::smoothing::Smoothing;
 use crate::transaction::{Transaction, UNKNOWN};
 
 /// A typical amount needs this many earlier amounts above zero.

@@ -2,11 +2,14 @@
 
 use std::sync::LazyLock;
 
-use rust_decimal::{Decimal, RoundingStrategy};
+use rust_decimal::Decimal;
 
 use crate::ladder::Ladder;
 use crate::rule::Rule;
-use crate::rules_file;
+use crate::rules_file::{self, Parts};
+use crate::smoothing::Smoothing;
+
+pub use crate::rules_file::{InvalidRules, MAX_RULES_BYTES};
 
 /// An amount above this is suspicious whoever sends it; this much exactly is not. No rules file changes that.
 pub const AMOUNT_LIMIT: Decimal = Decimal::from_parts(10_000, 0, 0, false, 0);
@@ -17,48 +20,12 @@ pub const AMOUNT_OVER_LIMIT: &str = "AMOUNT_OVER_LIMIT";
 /// The code of the reason that an amount is below zero.
 pub const AMOUNT_NEGATIVE: &str = "AMOUNT_NEGATIVE";
 
-/// The longest rules file, in bytes: a standard parameter of SSM holds no more.
-/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html>
-pub const MAX_RULES_BYTES: usize = 4_096;
-
 /// The longest version, in characters.
 pub const MAX_VERSION_CHARS: usize = 64;
 
 /// Whether the base rule fires: the amount is over [`AMOUNT_LIMIT`], or negative. Zero is neither.
 pub fn base_rule_fires(amount: Decimal) -> bool {
     amount > AMOUNT_LIMIT || amount < Decimal::ZERO
-}
-
-/// What a merchant's share of fraud is taken to be before much of him is known.
-///
-/// The share is `(fraud + strength * share) / (fraud + ok + strength)`: as if `strength` more transactions had been
-/// labelled, of which `share` were fraud. One fraud among one label is then less than ten among ten.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Smoothing {
-    /// The share of fraud to start from, 0 to 1.
-    pub share: Decimal,
-    /// How many labels that is worth, more than 0 and at most 1000.
-    pub strength: Decimal,
-}
-
-impl Default for Smoothing {
-    /// A share of 0.01, worth one label.
-    fn default() -> Self {
-        Self {
-            share: Decimal::new(1, 2),
-            strength: Decimal::ONE,
-        }
-    }
-}
-
-impl Smoothing {
-    /// The smoothed share of fraud, to four decimals, half upwards.
-    pub fn share_of(self, fraud: u64, ok: u64) -> Decimal {
-        let seen = Decimal::from(fraud) + self.strength * self.share;
-        let labelled = Decimal::from(fraud) + Decimal::from(ok) + self.strength;
-        let share = seen.checked_div(labelled).unwrap_or_default();
-        share.round_dp_with_strategy(4, RoundingStrategy::MidpointAwayFromZero)
-    }
 }
 
 /// A version of the rules, each with its [`Ladder`]. A rule without steps never fires.
@@ -69,11 +36,6 @@ pub struct Rules {
     smoothing: Smoothing,
     ladders: [Ladder; Rule::ALL.len()],
 }
-
-/// A text or a set of values is no set of [`Rules`].
-#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
-#[error("these are no rules: {0}")]
-pub struct InvalidRules(pub String);
 
 impl Rules {
     /// The score that makes a transaction suspicious where the rules file does not say otherwise: above 0.85.
@@ -128,12 +90,19 @@ impl Rules {
     ///
     /// The first thing that is wrong, naming where.
     pub fn parse(text: &str) -> Result<Self, InvalidRules> {
-        rules_file::parse(text)
+        let parts = rules_file::parse(text)?;
+        let suspicious_above = parts.suspicious_above.unwrap_or(Self::SUSPICIOUS_ABOVE);
+        Self::new(parts.version, suspicious_above, parts.smoothing, parts.ladders)
     }
 
     /// The JSON text: one line for each rule, at most [`MAX_RULES_BYTES`] long. [`Rules::parse`] reads it back.
     pub fn to_json(&self) -> String {
-        rules_file::write(self)
+        rules_file::write(&Parts {
+            version: self.version.clone(),
+            suspicious_above: Some(self.suspicious_above),
+            smoothing: self.smoothing,
+            ladders: Rule::ALL.into_iter().zip(self.ladders.iter().cloned()).collect(),
+        })
     }
 
     /// The name of this set of rules.
@@ -228,19 +197,6 @@ mod tests {
         for rule in Rule::ALL {
             assert!(!Rules::builtin().ladder(rule).steps().is_empty(), "{rule}");
         }
-    }
-
-    #[test]
-    fn a_share_is_smoothed_towards_where_it_starts() {
-        let smoothing = Smoothing::default();
-        for (fraud, ok, share) in [(0, 0, "0.01"), (1, 0, "0.505"), (10, 0, "0.91"), (1, 9, "0.0918")] {
-            assert_eq!(
-                smoothing.share_of(fraud, ok).normalize().to_string(),
-                share,
-                "{fraud} {ok}"
-            );
-        }
-        assert!(smoothing.share_of(u64::MAX, u64::MAX) < Decimal::ONE);
     }
 
     #[test]

@@ -22,10 +22,27 @@ use serde_json::value::RawValue;
 
 use crate::ladder::{Ladder, Step};
 use crate::rule::Rule;
-use crate::rules::{InvalidRules, MAX_RULES_BYTES, Rules, Smoothing};
+use crate::smoothing::Smoothing;
 
-/// Reads and checks rules. See [`Rules::parse`].
-pub(crate) fn parse(text: &str) -> Result<Rules, InvalidRules> {
+/// The longest rules file, in bytes: a standard parameter of SSM holds no more.
+/// <https://docs.aws.amazon.com/systems-manager/latest/userguide/parameter-store-advanced-parameters.html>
+pub const MAX_RULES_BYTES: usize = 4_096;
+
+/// A text or a set of values is no set of [`Rules`](crate::Rules).
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("these are no rules: {0}")]
+pub struct InvalidRules(pub String);
+
+/// What a rules file says, key by key, before it is checked as a whole.
+pub(crate) struct Parts {
+    pub(crate) version: String,
+    pub(crate) suspicious_above: Option<Decimal>,
+    pub(crate) smoothing: Smoothing,
+    pub(crate) ladders: Vec<(Rule, Ladder)>,
+}
+
+/// Takes a rules file apart.
+pub(crate) fn parse(text: &str) -> Result<Parts, InvalidRules> {
     if text.len() > MAX_RULES_BYTES {
         return Err(InvalidRules(format!(
             "they are {} bytes, and a parameter holds {MAX_RULES_BYTES}: leave out some steps",
@@ -33,13 +50,13 @@ pub(crate) fn parse(text: &str) -> Result<Rules, InvalidRules> {
         )));
     }
     let mut version = None;
-    let mut suspicious_above = Rules::SUSPICIOUS_ABOVE;
+    let mut suspicious_above = None;
     let mut smoothing = Smoothing::default();
     let mut ladders = None;
     for (key, value) in object("the file", text)? {
         match key.as_str() {
             "version" => version = Some(string("version", value)?),
-            "suspicious_above" => suspicious_above = number("suspicious_above", value)?,
+            "suspicious_above" => suspicious_above = Some(number("suspicious_above", value)?),
             "merchant_smoothing" => smoothing = read_smoothing(value)?,
             "ladders" => ladders = Some(read_ladders(value)?),
             _ => {
@@ -51,34 +68,30 @@ pub(crate) fn parse(text: &str) -> Result<Rules, InvalidRules> {
             }
         }
     }
-    Rules::new(
-        version.ok_or_else(|| InvalidRules("version: is required".to_owned()))?,
+    Ok(Parts {
+        version: version.ok_or_else(|| InvalidRules("version: is required".to_owned()))?,
         suspicious_above,
         smoothing,
-        ladders.ok_or_else(|| InvalidRules("ladders: is required".to_owned()))?,
-    )
+        ladders: ladders.ok_or_else(|| InvalidRules("ladders: is required".to_owned()))?,
+    })
 }
 
-/// Writes rules. See [`Rules::to_json`].
-pub(crate) fn write(rules: &Rules) -> String {
-    let mut text = format!(
-        "{{\n  \"version\": \"{}\",\n  \"suspicious_above\": {},\n  \
-         \"merchant_smoothing\": {{\"share\": {}, \"strength\": {}}},\n  \"ladders\": {{",
-        // A version is made of characters that JSON takes as they are.
-        rules.version(),
-        rules.suspicious_above().normalize(),
-        rules.smoothing().share.normalize(),
-        rules.smoothing().strength.normalize(),
+/// Writes a rules file, one line for each rule that has steps.
+pub(crate) fn write(parts: &Parts) -> String {
+    // Writing to a string cannot fail. A version is made of characters that JSON takes as they are.
+    let mut text = format!("{{\n  \"version\": \"{}\",\n", parts.version);
+    if let Some(level) = parts.suspicious_above {
+        let _ = writeln!(text, "  \"suspicious_above\": {},", level.normalize());
+    }
+    let (share, strength) = (parts.smoothing.share.normalize(), parts.smoothing.strength.normalize());
+    let _ = write!(
+        text,
+        "  \"merchant_smoothing\": {{\"share\": {share}, \"strength\": {strength}}},\n  \"ladders\": {{"
     );
     let mut separator = "\n";
-    for rule in Rule::ALL {
-        let steps = rules.ladder(rule).steps();
-        if steps.is_empty() {
-            continue;
-        }
-        // Writing to a string cannot fail.
+    for (rule, ladder) in parts.ladders.iter().filter(|(_, ladder)| !ladder.steps().is_empty()) {
         let _ = write!(text, "{separator}    \"{rule}\": [");
-        for (index, step) in steps.iter().enumerate() {
+        for (index, step) in ladder.steps().iter().enumerate() {
             let comma = if index == 0 { "" } else { ", " };
             let (limit, weight) = (step.limit.normalize(), step.weight.normalize());
             let _ = write!(text, "{comma}{{\"limit\": {limit}, \"weight\": {weight}}}");
@@ -217,6 +230,7 @@ impl<'de> Visitor<'de> for PairsVisitor {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Rules;
     use proptest::prelude::*;
 
     fn error(text: &str) -> String {

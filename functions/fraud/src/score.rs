@@ -1,13 +1,13 @@
 //! How suspicious a transaction is.
 
+use std::cmp::Reverse;
 use std::fmt;
 
 use rust_decimal::Decimal;
 use serde::{Serialize, Serializer};
 
+use crate::context::Context;
 use crate::features::Features;
-use crate::feedback::DayCount;
-use crate::history::Past;
 use crate::rule::Rule;
 use crate::rules::{AMOUNT_LIMIT, AMOUNT_NEGATIVE, AMOUNT_OVER_LIMIT, Rules};
 use crate::transaction::Transaction;
@@ -48,30 +48,6 @@ impl fmt::Display for Score {
 impl Serialize for Score {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         rust_decimal::serde::arbitrary_precision::serialize(&self.0, serializer)
-    }
-}
-
-/// What is known beside a transaction when it is scored.
-#[derive(Debug, Clone, Copy)]
-pub struct Context<'a> {
-    /// When the transaction was received, in seconds since the Unix epoch.
-    pub at: u64,
-    /// The user's last transactions before it, the latest first; more than [`HISTORY_LIMIT`] are not looked at.
-    ///
-    /// [`HISTORY_LIMIT`]: crate::history::HISTORY_LIMIT
-    pub history: &'a [Past],
-    /// What is known of the merchant, day by day, in any order. Days outside the windows of the rules do not matter.
-    pub merchant: &'a [DayCount],
-}
-
-impl Context<'_> {
-    /// Nothing is known.
-    pub const fn unknown(at: u64) -> Self {
-        Self {
-            at,
-            history: &[],
-            merchant: &[],
-        }
     }
 }
 
@@ -139,7 +115,7 @@ pub fn assess(transaction: &Transaction, context: &Context<'_>, rules: &Rules) -
         fraud_score = fraud_score.max(Score::FLAGGED);
         reasons.push(reason);
     }
-    reasons.sort_by(|one, other| other.weight.cmp(&one.weight));
+    reasons.sort_by_key(|reason| Reverse(reason.weight));
     Assessment {
         fraud_score,
         is_suspicious: is_hard || fraud_score.value() > rules.suspicious_above(),
@@ -168,6 +144,8 @@ fn hard_reason(amount: Decimal) -> Option<Reason> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::feedback::DayCount;
+    use crate::history::Past;
     use proptest::prelude::*;
 
     fn assessed(amount: &str) -> Assessment {
@@ -297,6 +275,46 @@ mod tests {
         assert!(with_history(51, &history, &strict).is_suspicious);
         assert!(!with_history(50, &history, &strict).is_suspicious);
         assert_eq!(with_history(51, &history, &strict).rules_version, "v");
+    }
+
+    #[test]
+    fn the_amount_alone_is_not_suspicious_to_the_built_in_rules() {
+        // Typical for this user, and far below the limit.
+        let history = days_of(&[5_000; 10]);
+        let assessment = with_history(5_000, &history, Rules::builtin());
+        assert_eq!(assessment.reasons[0].code, "AMOUNT");
+        assert!(!assessment.is_suspicious);
+        assert!(assessment.fraud_score.value() < Decimal::new(85, 2));
+    }
+
+    #[test]
+    fn the_built_in_rules_see_a_customer_and_a_merchant_under_attack() {
+        let history = days_of(&[20; 10]);
+        let assessment = with_history(120, &history, Rules::builtin());
+        assert_eq!(assessment.reasons[0].code, "AMOUNT_VS_HISTORY");
+        assert!(assessment.is_suspicious);
+
+        let at = 1_700_000_000;
+        let days: Vec<DayCount> = (7..12)
+            .map(|back| DayCount {
+                day: at / 86_400 - back,
+                fraud: 1,
+                ok: 0,
+            })
+            .collect();
+        let context = Context {
+            at,
+            history: &[],
+            merchant: &days,
+        };
+        let assessment = assess(&sent(Decimal::from(20)), &context, Rules::builtin());
+        assert!(assessment.is_suspicious, "{assessment:?}");
+        assert!(
+            assessment
+                .reasons
+                .iter()
+                .any(|reason| reason.code == "MERCHANT_FRAUD_RATE_7D")
+        );
     }
 
     fn a_past() -> impl Strategy<Value = Past> {

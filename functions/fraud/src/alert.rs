@@ -3,7 +3,7 @@
 use serde_json::{Value, json};
 
 use crate::pattern::{Pattern, Window};
-use crate::score::Score;
+use crate::score::Assessment;
 use crate::transaction::Transaction;
 
 /// The subject of the alert about one transaction.
@@ -29,13 +29,19 @@ impl Alert {
     /// Tells of one transaction whose score exceeds the threshold.
     ///
     /// The amount is a string, so that no reader turns it into a float by accident. `timestamp` is when the transaction
-    /// was received.
-    pub fn for_transaction(transaction: &Transaction, fraud_score: Score, timestamp: u64) -> Self {
+    /// was received. `alert_id` is the same however often the alert is delivered: two messages with one id are one
+    /// alert.
+    pub fn for_transaction(transaction: &Transaction, assessment: &Assessment, timestamp: u64) -> Self {
         let message = json!({
+            "alert_id": format!("transaction:{}", transaction.transaction_id),
             "transaction_id": transaction.transaction_id,
             "user_id": transaction.user_id,
             "amount": transaction.amount.to_string(),
-            "fraud_score": fraud_score,
+            "merchant": transaction.merchant,
+            "location": transaction.location,
+            "fraud_score": assessment.fraud_score,
+            "reasons": assessment.reasons,
+            "rules_version": assessment.rules_version,
             "timestamp": timestamp,
         });
         Self {
@@ -44,16 +50,18 @@ impl Alert {
         }
     }
 
-    /// Tells of the suspicious transactions in the window that ended at `timestamp`.
+    /// Tells of the suspicious transactions in a window.
     ///
     /// `affected_users` names as many users as a message holds; `affected_user_count` is always the true number.
-    pub fn for_pattern(pattern: &Pattern, timestamp: u64) -> Self {
+    /// `timestamp` is when the window ended. `alert_id` is as for a transaction.
+    pub fn for_pattern(pattern: &Pattern, window: Window) -> Self {
         let message = json!({
+            "alert_id": format!("pattern:{}", window.until),
             "alert_type": "pattern_analysis",
             "suspicious_count": pattern.suspicious_count(),
             "affected_users": users_that_fit(pattern),
             "affected_user_count": pattern.affected_users().len(),
-            "timestamp": timestamp,
+            "timestamp": window.until,
             "time_window": Window::LENGTH,
         });
         Self {
@@ -80,6 +88,8 @@ fn users_that_fit(pattern: &Pattern) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::rules::Rules;
+    use crate::score::{Context, assess};
 
     fn message(alert: &Alert) -> Value {
         serde_json::from_str(&alert.message).expect("JSON")
@@ -89,16 +99,22 @@ mod tests {
     fn a_transaction_alert_carries_the_exact_amount_as_a_string() {
         let body = br#"{"transaction_id": "t-1", "user_id": "u \"1\"", "amount": 15000.10}"#;
         let transaction = Transaction::parse(body).expect("valid");
-        let alert = Alert::for_transaction(&transaction, Score::FLAGGED, 1_700_000_000);
+        let assessment = assess(&transaction, &Context::unknown(1_700_000_000), Rules::builtin());
+        let alert = Alert::for_transaction(&transaction, &assessment, 1_700_000_000);
         assert_eq!(alert.subject, "Fraud Alert - Suspicious Transaction Detected");
         assert!(alert.message.contains(r#""fraud_score":0.9"#));
         assert_eq!(
             message(&alert),
             json!({
+                "alert_id": "transaction:t-1",
                 "transaction_id": "t-1",
                 "user_id": "u \"1\"",
                 "amount": "15000.10",
-                "fraud_score": Score::FLAGGED,
+                "merchant": "Unknown",
+                "location": "Unknown",
+                "fraud_score": assessment.fraud_score,
+                "reasons": assessment.reasons,
+                "rules_version": assessment.rules_version,
                 "timestamp": 1_700_000_000,
             })
         );
@@ -110,11 +126,12 @@ mod tests {
         for user in ["u-2", "u-1", "u-2", "u-3", "u-2", "u-1"] {
             pattern.record(Some(user.to_owned()));
         }
-        let alert = Alert::for_pattern(&pattern, 1_700_000_000);
+        let alert = Alert::for_pattern(&pattern, Window::before(1_700_000_000));
         assert_eq!(alert.subject, "Fraud Alert - Multiple Suspicious Transactions Detected");
         assert_eq!(
             message(&alert),
             json!({
+                "alert_id": "pattern:1700000000",
                 "alert_type": "pattern_analysis",
                 "suspicious_count": 6,
                 "affected_users": ["u-1", "u-2", "u-3"],
@@ -131,7 +148,7 @@ mod tests {
         for user in 0..20_000 {
             pattern.record(Some(format!("{user:\"<100}")));
         }
-        let alert = Alert::for_pattern(&pattern, 1_700_000_000);
+        let alert = Alert::for_pattern(&pattern, Window::before(1_700_000_000));
         assert!(alert.message.len() < 256 * 1024);
         let message = message(&alert);
         assert_eq!(message["suspicious_count"], 20_000);

@@ -13,7 +13,7 @@
 //! assert_eq!(assessment.fraud_score.to_string(), "0.9");
 //!
 //! if Threshold::DEFAULT.is_exceeded_by(assessment.fraud_score) {
-//!     let alert = Alert::for_transaction(&transaction, assessment.fraud_score, 1_700_000_000);
+//!     let alert = Alert::for_transaction(&transaction, &assessment, 1_700_000_000);
 //!     assert!(alert.message.contains(r#""amount":"15000.00""#));
 //! }
 //! # Ok::<(), fraud::Invalid>(())
@@ -31,11 +31,14 @@ pub mod history;
 pub mod invalid;
 pub mod ladder;
 pub mod log;
+pub mod metrics;
 pub mod pattern;
+pub mod progress;
 pub mod rule;
 pub mod rules;
 pub mod score;
 pub mod settings;
+pub mod stored;
 pub mod threshold;
 pub mod transaction;
 
@@ -47,6 +50,7 @@ pub use history::{HISTORY_LIMIT, Past};
 pub use invalid::{Field, Invalid, MAX_BODY_BYTES};
 pub use ladder::{Ladder, LadderError, Step};
 pub use pattern::{Pattern, Window};
+pub use progress::Progress;
 pub use rule::Rule;
 pub use rules::{InvalidRules, Rules, Smoothing};
 pub use score::{Assessment, Context, Reason, Score, assess};

@@ -7,6 +7,10 @@ pub struct Settings {
     pub table: String,
     /// The alert topic's ARN, from `SNS_TOPIC_ARN`.
     pub topic_arn: String,
+    /// The table of what was done already, from `IDEMPOTENCY_TABLE`.
+    pub idempotency: String,
+    /// The environment's name, from `ENVIRONMENT`.
+    pub environment: String,
 }
 
 impl Settings {
@@ -19,6 +23,8 @@ impl Settings {
         Ok(Self {
             table: required(&lookup, "DYNAMODB_TABLE")?,
             topic_arn: required(&lookup, "SNS_TOPIC_ARN")?,
+            idempotency: required(&lookup, "IDEMPOTENCY_TABLE")?,
+            environment: required(&lookup, "ENVIRONMENT")?,
         })
     }
 }
@@ -44,12 +50,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_variables_are_required() {
+    fn every_variable_is_required() {
         let complete = Settings::from_lookup(|name| Some(format!("the {name}"))).expect("complete");
         assert_eq!(complete.table, "the DYNAMODB_TABLE");
         assert_eq!(complete.topic_arn, "the SNS_TOPIC_ARN");
+        assert_eq!(complete.idempotency, "the IDEMPOTENCY_TABLE");
+        assert_eq!(complete.environment, "the ENVIRONMENT");
 
-        for missing in ["DYNAMODB_TABLE", "SNS_TOPIC_ARN"] {
+        for missing in ["DYNAMODB_TABLE", "SNS_TOPIC_ARN", "IDEMPOTENCY_TABLE", "ENVIRONMENT"] {
             for value in [None, Some(String::new())] {
                 let outcome = Settings::from_lookup(|name| {
                     if name == missing {

@@ -1,19 +1,37 @@
 //! From an event to a result.
 
-use fraud::{Alert, Window};
-use serde_json::{Value, json};
+use std::time::{Duration, Instant};
+
+use fraud::metrics::{Metric, embed};
+use runtime::log;
+use serde_json::{Map, Value, json};
 
 use crate::event::ScheduledEvent;
 use crate::failure::AnalyzeError;
-use crate::log;
 use crate::outside::Outside;
+use crate::patterns::{self, Found};
+use crate::sweep::{Swept, sweep};
 
-/// Analyzes the window that an event calls for, in the invocation of that id at `now`.
+/// One invocation of the function.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// Lambda's id of it.
+    pub id: &'a str,
+    /// The environment's name, for the metrics.
+    pub environment: &'a str,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub now_millis: u64,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+/// Looks for patterns up to the time that an event calls for, and sends alerts that stayed behind.
 ///
-/// A scheduled event is about the window before the event's own time, however late it is delivered. An invocation by
-/// hand is about the window up to and including the current second.
+/// A scheduled event is about the time before the event's own time, however late it is delivered. An invocation by hand
+/// is about the time up to and including the current second.
 ///
-/// Guarantees: an answer means that the whole window was read and its alert, if it called for one, published.
+/// Guarantees: an answer means that everything before the event's time was looked at, and that its alerts, if it called
+/// for any, are published; and that no alert about a transaction is pending that could be sent.
 ///
 /// # Errors
 ///
@@ -22,173 +40,89 @@ use crate::outside::Outside;
 pub async fn handle(
     outside: &impl Outside,
     event: &ScheduledEvent,
-    invocation_id: &str,
-    now: u64,
+    invocation: Invocation<'_>,
 ) -> Result<Value, AnalyzeError> {
-    match analyze(outside, event, now).await {
-        Ok(finding) => {
-            log::info(
-                "patterns_analyzed",
-                json!({
-                    "invocation_id": invocation_id,
-                    "window_from": finding.window.from,
-                    "window_until": finding.window.until,
-                    "suspicious_count": finding.suspicious_count,
-                    "alerted": finding.alerted,
-                }),
-            );
-            Ok(json!({
-                "statusCode": 200,
-                "body": {
-                    "message": "Pattern analysis complete",
-                    "suspicious_count": finding.suspicious_count,
-                },
-            }))
-        }
-        Err(error) => {
-            log::error(
-                "analysis_failed",
-                json!({"invocation_id": invocation_id, "error": log::causes(&error)}),
-            );
-            Err(error)
-        }
-    }
+    let begun = Instant::now();
+    let mut done = Done::default();
+    let run = tokio::time::timeout(invocation.limit, run(outside, event, invocation, &mut done));
+    let outcome = run
+        .await
+        .unwrap_or(Err(AnalyzeError::TooSlow(invocation.limit.as_millis())));
+    done.tell(invocation, begun.elapsed(), outside.consumed(), outcome.as_ref().err());
+    let found = outcome?;
+    Ok(json!({
+        "statusCode": 200,
+        "body": {
+            "message": "Pattern analysis complete",
+            "suspicious_count": found.suspicious_count,
+        },
+    }))
 }
 
-struct Finding {
-    window: Window,
-    suspicious_count: u64,
-    alerted: bool,
+/// What a run got done, told even where it failed.
+#[derive(Default)]
+struct Done {
+    until: Option<u64>,
+    found: Option<Found>,
+    swept: Option<Swept>,
 }
 
-async fn analyze(outside: &impl Outside, event: &ScheduledEvent, now: u64) -> Result<Finding, AnalyzeError> {
-    let scheduled = event.time()?;
-    let window = Window::before(scheduled.unwrap_or(now + 1));
-    let pattern = outside.find_suspicious(window).await?;
-    let alerted = pattern.is_alarming();
-    if alerted {
-        let alert = Alert::for_pattern(&pattern, scheduled.unwrap_or(now));
-        outside.publish(&alert).await?;
+async fn run(
+    outside: &impl Outside,
+    event: &ScheduledEvent,
+    invocation: Invocation<'_>,
+    done: &mut Done,
+) -> Result<Found, AnalyzeError> {
+    let now = invocation.now_millis / 1_000;
+    let until = event.time()?.unwrap_or(now + 1);
+    done.until = Some(until);
+    outside.settled(until).await;
+    // Each does its work even where the other cannot.
+    let found = patterns::find(outside, until, now).await;
+    done.found = found.as_ref().ok().copied();
+    let (swept, sweeping) = sweep(outside, now).await;
+    done.swept = Some(swept);
+    let found = found?;
+    sweeping?;
+    Ok(found)
+}
+
+impl Done {
+    /// The one line of the log that every run leaves, with its metrics.
+    fn tell(&self, invocation: Invocation<'_>, took: Duration, consumed: f64, why: Option<&AnalyzeError>) {
+        let mut fields: Map<String, Value> = Map::new();
+        let mut field = |name: &str, value: Value| fields.insert(name.to_owned(), value);
+        field("invocation_id", invocation.id.into());
+        field("until", json!(self.until));
+        let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
+        let mut metrics = vec![
+            (Metric::Latency, json!(took)),
+            (Metric::ConsumedReadUnits, json!(consumed)),
+        ];
+        if let Some(found) = self.found {
+            field("windows", found.windows.into());
+            metrics.push((Metric::SuspiciousInWindow, found.suspicious_count.into()));
+            metrics.push((Metric::PatternAlerts, found.alerts.into()));
+        }
+        if let Some(swept) = self.swept {
+            metrics.push((Metric::AlertsSwept, swept.sent.into()));
+            metrics.push((Metric::PendingAlerts, swept.left.into()));
+        }
+        let (level, event): (fn(&str, Value), _) = match why {
+            None => (log::info, "patterns_analyzed"),
+            Some(why) => {
+                field("error", log::causes(why).into());
+                metrics.push((Metric::Errors, 1.into()));
+                (log::error, "analysis_failed")
+            }
+        };
+        level(
+            event,
+            embed(fields, invocation.environment, invocation.now_millis, &metrics),
+        );
     }
-    Ok(Finding {
-        window,
-        suspicious_count: pattern.suspicious_count(),
-        alerted,
-    })
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use fraud::Pattern;
-    use std::cell::RefCell;
-
-    const NOW: u64 = 1_700_000_000;
-
-    /// A table with suspicious transactions at these times, each of another user, and a topic that remembers.
-    #[derive(Default)]
-    struct Fake {
-        suspicious_at: Vec<u64>,
-        search_fails: bool,
-        publish_fails: bool,
-        published: RefCell<Vec<Alert>>,
-    }
-
-    impl Outside for Fake {
-        async fn find_suspicious(&self, window: Window) -> Result<Pattern, AnalyzeError> {
-            if self.search_fails {
-                return Err(AnalyzeError::Search("arn:aws:dynamodb says no".into()));
-            }
-            let mut pattern = Pattern::default();
-            for at in &self.suspicious_at {
-                if (window.from..window.until).contains(at) {
-                    pattern.record(Some(format!("user at {at}")));
-                }
-            }
-            Ok(pattern)
-        }
-
-        async fn publish(&self, alert: &Alert) -> Result<(), AnalyzeError> {
-            if self.publish_fails {
-                return Err(AnalyzeError::Publish("arn:aws:sns says no".into()));
-            }
-            self.published.borrow_mut().push(alert.clone());
-            Ok(())
-        }
-    }
-
-    async fn run(outside: &Fake, event: Value) -> Result<Value, AnalyzeError> {
-        let event = serde_json::from_value(event).expect("an event");
-        handle(outside, &event, "i-1", NOW).await
-    }
-
-    #[tokio::test]
-    async fn five_suspicious_transactions_are_counted_and_raise_no_alert() {
-        let outside = Fake {
-            suspicious_at: vec![NOW; 5],
-            ..Fake::default()
-        };
-        let answer = run(&outside, json!({})).await.expect("an answer");
-        assert_eq!(
-            answer,
-            json!({"statusCode": 200, "body": {"message": "Pattern analysis complete", "suspicious_count": 5}})
-        );
-        assert!(outside.published.borrow().is_empty());
-    }
-
-    #[tokio::test]
-    async fn a_sixth_raises_one_alert() {
-        let outside = Fake {
-            suspicious_at: vec![NOW - 299, NOW, NOW, NOW, NOW - 1, NOW - 2],
-            ..Fake::default()
-        };
-        let answer = run(&outside, json!({})).await.expect("an answer");
-        assert_eq!(answer["body"]["suspicious_count"], 6);
-
-        let published = outside.published.borrow();
-        assert_eq!(published.len(), 1);
-        assert_eq!(
-            published[0].subject,
-            "Fraud Alert - Multiple Suspicious Transactions Detected"
-        );
-        let message: Value = serde_json::from_str(&published[0].message).expect("JSON");
-        assert_eq!(message["suspicious_count"], 6);
-        assert_eq!(message["timestamp"], NOW);
-        assert_eq!(message["affected_users"].as_array().map(Vec::len), Some(4));
-    }
-
-    #[tokio::test]
-    async fn a_late_event_is_about_its_own_window() {
-        // 2023-11-14T22:00:00Z
-        let scheduled = 1_699_999_200;
-        let outside = Fake {
-            suspicious_at: vec![scheduled - 301, scheduled - 300, scheduled - 1, scheduled, NOW],
-            ..Fake::default()
-        };
-        let event = json!({"time": "2023-11-14T22:00:00Z"});
-        let answer = run(&outside, event).await.expect("an answer");
-        assert_eq!(answer["body"]["suspicious_count"], 2);
-    }
-
-    #[tokio::test]
-    async fn every_failure_is_an_error() {
-        let search = Fake {
-            search_fails: true,
-            ..Fake::default()
-        };
-        assert!(matches!(run(&search, json!({})).await, Err(AnalyzeError::Search(_))));
-
-        let publish = Fake {
-            suspicious_at: vec![NOW; 6],
-            publish_fails: true,
-            ..Fake::default()
-        };
-        assert!(matches!(run(&publish, json!({})).await, Err(AnalyzeError::Publish(_))));
-
-        let time = json!({"time": "yesterday"});
-        assert!(matches!(
-            run(&Fake::default(), time).await,
-            Err(AnalyzeError::EventTime(_))
-        ));
-    }
-}
+#[path = "analyze_tests.rs"]
+mod tests;

@@ -1,10 +1,7 @@
 //! Why an analysis fails, and what Lambda is told about it.
 
-use std::error::Error;
-
 use lambda_runtime::Diagnostic;
-
-type BoxError = Box<dyn Error + Send + Sync>;
+use runtime::BoxError;
 
 /// Why an analysis came to no result. The sources tell what AWS said; they are for the log alone.
 #[derive(Debug, thiserror::Error)]
@@ -12,20 +9,37 @@ pub enum AnalyzeError {
     /// The event has a time that is none.
     #[error("the event's time is not understood")]
     EventTime(#[source] BoxError),
-    /// The table could not be searched to its end.
-    #[error("searching for suspicious transactions failed")]
-    Search(#[source] BoxError),
-    /// There is an alert, and it could not be published.
-    #[error("publishing the alert failed")]
+    /// A table could not be searched to its end.
+    #[error("searching for {what} failed")]
+    Search {
+        /// What was searched for.
+        what: &'static str,
+        /// What AWS said.
+        source: BoxError,
+    },
+    /// How far the analysis got could not be read or kept.
+    #[error("keeping the progress failed")]
+    Progress(#[source] BoxError),
+    /// Other runs changed the progress again and again.
+    #[error("other runs are in the way")]
+    Crowded,
+    /// There is an alert, and it could not be published, or that could not be noted. It stays pending.
+    #[error("publishing an alert failed")]
     Publish(#[source] BoxError),
+    /// It took too long.
+    #[error("the run took longer than {0} ms")]
+    TooSlow(u128),
 }
 
 impl AnalyzeError {
     const fn name(&self) -> &'static str {
         match self {
             Self::EventTime(_) => "EventTime",
-            Self::Search(_) => "Search",
+            Self::Search { .. } => "Search",
+            Self::Progress(_) => "Progress",
+            Self::Crowded => "Crowded",
             Self::Publish(_) => "Publish",
+            Self::TooSlow(_) => "TooSlow",
         }
     }
 }
@@ -46,7 +60,11 @@ mod tests {
 
     #[test]
     fn what_aws_said_does_not_leave_the_log() {
-        let diagnostic = Diagnostic::from(AnalyzeError::Search("arn:aws:dynamodb says no".into()));
+        let error = AnalyzeError::Search {
+            what: "suspicious transactions",
+            source: "arn:aws:dynamodb says no".into(),
+        };
+        let diagnostic = Diagnostic::from(error);
         assert_eq!(diagnostic.error_type, "Search");
         assert_eq!(diagnostic.error_message, "searching for suspicious transactions failed");
     }

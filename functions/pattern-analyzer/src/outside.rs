@@ -1,45 +1,78 @@
-//! The world around the analysis: what it needs done, and AWS doing it.
+//! The world around the analysis: what it needs done.
 
-use fraud::settings::Settings;
-use fraud::{Alert, Pattern, Window};
+use fraud::{Progress, Window};
+use runtime::BoxError;
 
-use crate::clients;
 use crate::failure::AnalyzeError;
-use crate::publisher::Publisher;
-use crate::store::Store;
+
+/// A suspicious transaction, as far as the analysis looks at it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Suspicious {
+    /// When it was received, in seconds.
+    pub timestamp: u64,
+    /// Whose it is, where that is known.
+    pub user_id: Option<String>,
+}
+
+/// What runs leave to each other.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Kept {
+    /// How often it was kept; who keeps it again must have seen the last.
+    pub version: u64,
+    /// How far they got; nothing before the first run.
+    pub progress: Option<Progress>,
+    /// Alerts about patterns that are still to be sent.
+    pub outbox: Vec<Outgoing>,
+}
+
+/// An alert about a pattern that is still to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// The message; no two are the same.
+    pub message: String,
+    /// When a run last set out to send it, in seconds.
+    pub claimed_at: u64,
+}
+
+/// A stored transaction whose alert is still to be sent.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pending {
+    /// Its id.
+    pub transaction_id: String,
+    /// When it was received, in seconds.
+    pub timestamp: u64,
+    /// The alert's message.
+    pub message: String,
+}
 
 /// What the analysis needs done outside of itself.
 pub trait Outside {
-    /// Sums up the suspicious transactions of a window: all of them, or an error.
-    async fn find_suspicious(&self, window: Window) -> Result<Pattern, AnalyzeError>;
+    /// Waits until every transaction from before `until` can be found.
+    async fn settled(&self, until: u64);
+
+    /// The suspicious transactions of a window: all of them, or an error.
+    async fn suspicious(&self, window: Window) -> Result<Vec<Suspicious>, AnalyzeError>;
+
+    /// What was last kept.
+    async fn kept(&self) -> Result<Kept, AnalyzeError>;
+
+    /// Keeps this as the next version, unless another run was faster; tells whether it did.
+    async fn keep(&self, kept: &Kept) -> Result<bool, AnalyzeError>;
+
+    /// The transactions received up to `until` whose alerts are still to be sent, the oldest first. One whose alert was
+    /// sent a moment ago may be among them.
+    async fn pending(&self, until: u64) -> Result<Vec<Pending>, AnalyzeError>;
+
+    /// Sets out at `now` to send a pending alert. False when it was sent, or when another run set out to less than a
+    /// lease ago.
+    async fn claim(&self, pending: &Pending, now: u64) -> Result<bool, BoxError>;
+
+    /// Notes that a pending alert was sent at `now`.
+    async fn mark_sent(&self, pending: &Pending, now: u64) -> Result<(), BoxError>;
 
     /// Publishes an alert. At least once: a retry whose first attempt got through publishes it twice.
-    async fn publish(&self, alert: &Alert) -> Result<(), AnalyzeError>;
-}
+    async fn publish(&self, subject: &str, message: &str) -> Result<(), BoxError>;
 
-/// AWS as the settings name it. Its clients are made once and keep their connections.
-pub struct Aws {
-    store: Store,
-    publisher: Publisher,
-}
-
-impl Aws {
-    /// Makes the clients. Calls nothing yet.
-    pub async fn connect(settings: Settings) -> Self {
-        let shared = clients::configuration().await;
-        Self {
-            store: Store::new(aws_sdk_dynamodb::Client::new(&shared), settings.table),
-            publisher: Publisher::new(aws_sdk_sns::Client::new(&shared), settings.topic_arn),
-        }
-    }
-}
-
-impl Outside for Aws {
-    async fn find_suspicious(&self, window: Window) -> Result<Pattern, AnalyzeError> {
-        self.store.find_suspicious(window).await
-    }
-
-    async fn publish(&self, alert: &Alert) -> Result<(), AnalyzeError> {
-        self.publisher.publish(alert).await
-    }
+    /// The read units that all searches so far have consumed.
+    fn consumed(&self) -> f64;
 }

@@ -1,75 +1,90 @@
 //! From a request to an answer.
 
-use fraud::{Alert, Assessment, Invalid, Transaction, assess};
-use serde_json::json;
+use std::time::{Duration, Instant};
 
-use crate::answer::Answer;
+use fraud::metrics::{Metric, embed};
+use fraud::{Alert, Assessment, Context, Invalid, Transaction, assess};
+use runtime::log;
+use serde_json::{Map, Value, json};
+
+use crate::answer::{self, Answer};
 use crate::event::ProxyEvent;
 use crate::failure::ProcessError;
-use crate::log;
-use crate::outside::Outside;
+use crate::outside::{Entry, Outside, Record, Stored};
+use crate::payload;
 
-/// Answers one request, received at `now` in the invocation of that id.
-///
-/// Expected flow: the transaction is stored while the threshold is looked up; once it is stored, and if its score
-/// exceeds the threshold, its alert is published; then comes the answer.
-///
-/// Guarantees: 400 means that nothing was stored; 200 that the transaction was stored and its alert, if it called for
-/// one, published. No alert is published for a transaction that is not stored.
-///
-/// Caveats: a 500, or no answer at all, promises nothing: the transaction may be stored and its alert not published.
-/// The caller may send it again, which stores it again under the new time.
-pub async fn handle(outside: &impl Outside, event: &ProxyEvent, invocation_id: &str, now: u64) -> Answer {
-    let request_id = event.request_id().unwrap_or(invocation_id);
-    match process(outside, event, now).await {
-        Ok(Processed {
-            transaction,
-            assessment,
-            alerted,
-        }) => {
-            log::info(
-                "transaction_processed",
-                json!({
-                    "request_id": request_id,
-                    "invocation_id": invocation_id,
-                    "transaction_id": transaction.transaction_id,
-                    "fraud_score": assessment.fraud_score,
-                    "is_suspicious": assessment.is_suspicious,
-                    "alerted": alerted,
-                }),
-            );
-            Answer::processed(&transaction, &assessment)
-        }
-        Err(Refusal::Invalid(why)) => {
-            log::info(
-                "transaction_refused",
-                json!({
-                    "request_id": request_id,
-                    "invocation_id": invocation_id,
-                    "field": why.field().name(),
-                    "reason": why.to_string(),
-                }),
-            );
-            Answer::invalid(&why)
-        }
-        Err(Refusal::Failed(why)) => {
-            log::error(
-                "transaction_failed",
-                json!({
-                    "request_id": request_id,
-                    "invocation_id": invocation_id,
-                    "error": log::causes(&why),
-                }),
-            );
-            Answer::internal_error(request_id)
-        }
+/// One invocation of the function.
+#[derive(Debug, Clone, Copy)]
+pub struct Invocation<'a> {
+    /// Lambda's id of it.
+    pub id: &'a str,
+    /// The environment's name, for the metrics.
+    pub environment: &'a str,
+    /// When it began, in milliseconds since the Unix epoch.
+    pub now_millis: u64,
+    /// How long it may take.
+    pub limit: Duration,
+}
+
+impl Invocation<'_> {
+    const fn now(&self) -> u64 {
+        self.now_millis / 1_000
     }
 }
 
-struct Processed {
-    transaction: Transaction,
-    assessment: Assessment,
-    alerted: bool,
+/// Answers one request.
+///
+/// Expected flow: all that is known of the transaction, its user and its merchant is read at once; the transaction is
+/// scored; it is stored together with its alert, if it calls for one, and with the answer; the alert is published and
+/// marked as sent; then comes the answer.
+///
+/// Guarantees: 400 and 409 mean that nothing was stored. 200 means that the transaction is stored exactly once, and that
+/// its alert, if it called for one, is published or kept until it is. Whoever sends the same transaction again gets the
+/// same answer, and no second alert is made of it, however many requests run at once and wherever one of them dies.
+///
+/// Caveats: a 500, or no answer at all, promises nothing: the transaction may be stored or not. To send it again is safe
+/// and tells. An alert may be published twice where the function dies between publishing and marking it; both messages
+/// carry the same `alert_id`.
+pub async fn handle(outside: &impl Outside, event: &ProxyEvent, invocation: Invocation<'_>) -> Answer {
+    let begun = Instant::now();
+    let request_id = event.request_id().unwrap_or(invocation.id);
+    let processed = tokio::time::timeout(invocation.limit, process(outside, event, invocation.now())).await;
+    let outcome = processed.unwrap_or_else(|_| Err(ProcessError::TooSlow(invocation.limit.as_millis()).into()));
+    let answer = match &outcome {
+        Ok(Processed::New { record, .. } | Processed::Again { record, .. }) => Answer::processed(record.answer.clone()),
+        Ok(Processed::Conflict { .. }) => Answer::conflict(),
+        Err(Refusal::Invalid(why)) => Answer::invalid(why),
+        Err(Refusal::Failed(_)) => Answer::internal_error(request_id),
+    };
+    let mut line = Line::new(invocation, request_id);
+    line.metric(Metric::Latency, begun.elapsed().as_millis());
+    line.write(outcome);
+    answer
+}
+
+enum Processed {
+    New {
+        transaction: Transaction,
+        assessment: Assessment,
+        record: Record,
+        alert: Sent,
+    },
+    Again {
+        transaction: Transaction,
+        record: Record,
+    },
+    Conflict {
+        transaction: Transaction,
+    },
+}
+
+/// What became of the alert.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Sent {
+    NotNeeded,
+    Now,
+    /// It was not published, or that was not noted: it stays pending, and a later run sends it.
+    Later,
 }
 
 enum Refusal {
@@ -91,177 +106,168 @@ impl From<ProcessError> for Refusal {
 
 async fn process(outside: &impl Outside, event: &ProxyEvent, now: u64) -> Result<Processed, Refusal> {
     let transaction = Transaction::parse(&event.body()?)?;
-    let assessment = assess(
-        &transaction,
-        &fraud::Context::unknown(1_700_000_000),
-        fraud::Rules::builtin(),
+    // One round trip, however slow each of them is.
+    let (earlier, history, merchant, parameters) = tokio::join!(
+        outside.earlier(&transaction.transaction_id),
+        outside.history(&transaction.user_id),
+        outside.merchant(&transaction.merchant, now),
+        outside.parameters(now),
     );
-    let (stored, threshold) = tokio::join!(outside.store(&transaction, &assessment, now), outside.threshold(now),);
-    stored?;
-    let alerted = threshold.is_exceeded_by(assessment.fraud_score);
-    if alerted {
-        let alert = Alert::for_transaction(&transaction, assessment.fraud_score, now);
-        outside.publish(&alert).await?;
+    let payload = payload::fingerprint(&transaction);
+    if let Some(record) = earlier? {
+        return Ok(again(transaction, record, &payload));
     }
-    Ok(Processed {
+    let context = Context {
+        at: now,
+        history: &history?,
+        merchant: &merchant?,
+    };
+    let assessment = assess(&transaction, &context, &parameters.rules);
+    let alert = parameters
+        .threshold
+        .is_exceeded_by(assessment.fraud_score)
+        .then(|| Alert::for_transaction(&transaction, &assessment, now));
+    let record = Record {
+        answer: answer::body(&transaction, &assessment),
+        payload,
+    };
+    let entry = Entry {
+        transaction: &transaction,
+        assessment: &assessment,
+        timestamp: now,
+        alert: alert.as_ref(),
+        record: &record,
+    };
+    if let Stored::Before(earlier) = outside.store(&entry).await? {
+        return Ok(again(transaction, earlier, &record.payload));
+    }
+    let alert = match alert {
+        Some(alert) => send(outside, &alert, &transaction.transaction_id, now).await,
+        None => Sent::NotNeeded,
+    };
+    Ok(Processed::New {
         transaction,
         assessment,
-        alerted,
+        record,
+        alert,
     })
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use fraud::Threshold;
-    use serde_json::Value;
-    use std::cell::RefCell;
-
-    const NOW: u64 = 1_700_000_000;
-
-    /// A world that remembers what it was asked to do, and fails where it is told to.
-    struct Fake {
-        threshold: Threshold,
-        store_fails: bool,
-        publish_fails: bool,
-        done: RefCell<Vec<String>>,
-    }
-
-    impl Fake {
-        fn with_threshold(threshold: &str) -> Self {
-            Self {
-                threshold: threshold.parse().expect("a threshold"),
-                store_fails: false,
-                publish_fails: false,
-                done: RefCell::default(),
-            }
-        }
-
-        fn done(&self) -> Vec<String> {
-            self.done.borrow().clone()
-        }
-    }
-
-    impl Outside for Fake {
-        async fn store(&self, transaction: &Transaction, _: &Assessment, timestamp: u64) -> Result<(), ProcessError> {
-            if self.store_fails {
-                return Err(ProcessError::Store("arn:aws:dynamodb says no".into()));
-            }
-            self.done
-                .borrow_mut()
-                .push(format!("store {} at {timestamp}", transaction.transaction_id));
-            Ok(())
-        }
-
-        async fn publish(&self, alert: &Alert) -> Result<(), ProcessError> {
-            if self.publish_fails {
-                return Err(ProcessError::Publish("arn:aws:sns says no".into()));
-            }
-            self.done.borrow_mut().push(format!("publish {}", alert.subject));
-            Ok(())
-        }
-
-        async fn threshold(&self, _: u64) -> Threshold {
-            self.threshold
-        }
-    }
-
-    /// The status and the body of the answer to a request with this body.
-    async fn answer(outside: &Fake, body: &str) -> (Value, Value) {
-        let event = json!({"body": body, "requestContext": {"requestId": "r-1"}});
-        let event = serde_json::from_value(event).expect("an event");
-        let answer = serde_json::to_value(handle(outside, &event, "i-1", NOW).await).expect("serializable");
-        let body = serde_json::from_str(answer["body"].as_str().expect("a string")).expect("JSON");
-        (answer["statusCode"].clone(), body)
-    }
-
-    fn request(amount: &str) -> String {
-        format!(r#"{{"transaction_id": "t-1", "user_id": "u-1", "amount": {amount}}}"#)
-    }
-
-    #[tokio::test]
-    async fn an_ordinary_transaction_is_stored_and_raises_no_alert() {
-        let outside = Fake::with_threshold("0.85");
-        let (status, body) = answer(&outside, &request("150.50")).await;
-        assert_eq!(status, 200);
-        assert_eq!(body["message"], "Transaction processed successfully");
-        assert_eq!(body["transaction_id"], "t-1");
-        assert_eq!(body["fraud_score"].to_string(), "0.1");
-        assert_eq!(body["is_suspicious"], false);
-        assert_eq!(outside.done(), ["store t-1 at 1700000000"]);
-    }
-
-    #[tokio::test]
-    async fn a_suspicious_transaction_is_stored_and_then_raises_an_alert() {
-        let outside = Fake::with_threshold("0.85");
-        let (status, body) = answer(&outside, &request("15000")).await;
-        assert_eq!(status, 200);
-        assert_eq!(body["fraud_score"].to_string(), "0.9");
-        assert_eq!(body["is_suspicious"], true);
-        assert_eq!(
-            outside.done(),
-            [
-                "store t-1 at 1700000000",
-                "publish Fraud Alert - Suspicious Transaction Detected"
-            ]
-        );
-    }
-
-    #[tokio::test]
-    async fn the_threshold_decides_about_the_alert() {
-        let strict = Fake::with_threshold("0");
-        answer(&strict, &request("1")).await;
-        assert_eq!(strict.done().len(), 2);
-
-        let lenient = Fake::with_threshold("0.9");
-        answer(&lenient, &request("15000")).await;
-        assert_eq!(lenient.done().len(), 1);
-    }
-
-    #[tokio::test]
-    async fn an_invalid_request_leaves_no_trace() {
-        let outside = Fake::with_threshold("0.85");
-        let (status, body) = answer(&outside, &request("\"150.50\"")).await;
-        assert_eq!(status, 400);
-        assert_eq!(body, json!({"error": "amount must be a number", "field": "amount"}));
-        let (status, body) = answer(&outside, "not json").await;
-        assert_eq!(status, 400);
-        assert_eq!(body["field"], "body");
-        assert!(outside.done().is_empty());
-    }
-
-    #[tokio::test]
-    async fn no_alert_is_published_for_a_transaction_that_was_not_stored() {
-        let outside = Fake {
-            store_fails: true,
-            ..Fake::with_threshold("0.85")
-        };
-        let (status, body) = answer(&outside, &request("15000")).await;
-        assert_eq!(status, 500);
-        assert_eq!(body, json!({"message": "Internal server error", "request_id": "r-1"}));
-        assert!(outside.done().is_empty());
-    }
-
-    #[tokio::test]
-    async fn an_alert_that_cannot_be_published_is_not_passed_over() {
-        let outside = Fake {
-            publish_fails: true,
-            ..Fake::with_threshold("0.85")
-        };
-        let (status, body) = answer(&outside, &request("15000")).await;
-        assert_eq!(status, 500);
-        assert_eq!(body, json!({"message": "Internal server error", "request_id": "r-1"}));
-    }
-
-    #[tokio::test]
-    async fn without_a_request_id_a_failure_names_the_invocation() {
-        let outside = Fake {
-            store_fails: true,
-            ..Fake::with_threshold("0.85")
-        };
-        let event = serde_json::from_value(json!({"body": request("1")})).expect("an event");
-        let answer = serde_json::to_value(handle(&outside, &event, "i-1", NOW).await).expect("serializable");
-        let body = answer["body"].as_str().expect("a string");
-        assert!(body.contains(r#""request_id":"i-1""#), "{body}");
+/// The answer to a transaction that was stored before.
+fn again(transaction: Transaction, record: Record, payload: &str) -> Processed {
+    if record.payload == payload {
+        Processed::Again { transaction, record }
+    } else {
+        Processed::Conflict { transaction }
     }
 }
+
+/// Publishes the alert of a stored transaction. Where that fails the transaction is none the less stored, and its alert
+/// with it: that is no failure of the request.
+async fn send(outside: &impl Outside, alert: &Alert, transaction_id: &str, now: u64) -> Sent {
+    let sent = match outside.publish(alert).await {
+        Ok(()) => outside.mark_sent(transaction_id, now, now).await,
+        Err(why) => Err(why),
+    };
+    match sent {
+        Ok(()) => Sent::Now,
+        Err(why) => {
+            log::error(
+                "alert_stays_pending",
+                json!({"transaction_id": transaction_id, "error": log::causes(&*why)}),
+            );
+            Sent::Later
+        }
+    }
+}
+
+/// The one line of the log that every request leaves, with its metrics.
+struct Line<'a> {
+    invocation: Invocation<'a>,
+    fields: Map<String, Value>,
+    metrics: Vec<(Metric, Value)>,
+}
+
+impl<'a> Line<'a> {
+    fn new(invocation: Invocation<'a>, request_id: &str) -> Self {
+        let fields = [("request_id", request_id), ("invocation_id", invocation.id)];
+        Self {
+            invocation,
+            fields: fields
+                .map(|(name, value)| (name.to_owned(), value.into()))
+                .into_iter()
+                .collect(),
+            metrics: Vec::new(),
+        }
+    }
+
+    fn field(&mut self, name: &str, value: impl Into<Value>) {
+        self.fields.insert(name.to_owned(), value.into());
+    }
+
+    fn metric(&mut self, metric: Metric, value: impl TryInto<u64>) {
+        self.metrics.push((metric, value.try_into().unwrap_or(u64::MAX).into()));
+    }
+
+    fn count(&mut self, metric: Metric) {
+        self.metric(metric, 1_u64);
+    }
+
+    fn write(mut self, outcome: Result<Processed, Refusal>) {
+        let (level, event): (fn(&str, Value), _) = match outcome {
+            Ok(Processed::New {
+                transaction,
+                assessment,
+                alert,
+                ..
+            }) => {
+                self.field("transaction_id", transaction.transaction_id);
+                self.field("fraud_score", json!(assessment.fraud_score));
+                self.field("is_suspicious", assessment.is_suspicious);
+                let codes: Vec<&str> = assessment.reasons.iter().map(|reason| reason.code).collect();
+                self.field("reasons", codes);
+                self.field("rules_version", assessment.rules_version);
+                self.field("alerted", alert == Sent::Now);
+                self.count(Metric::Scored);
+                self.metric(Metric::Suspicious, u64::from(assessment.is_suspicious));
+                match alert {
+                    Sent::NotNeeded => {}
+                    Sent::Now => self.count(Metric::Alerts),
+                    Sent::Later => self.count(Metric::AlertsFailed),
+                }
+                (log::info, "transaction_processed")
+            }
+            Ok(Processed::Again { transaction, .. }) => {
+                self.field("transaction_id", transaction.transaction_id);
+                self.count(Metric::Duplicates);
+                (log::info, "transaction_repeated")
+            }
+            Ok(Processed::Conflict { transaction }) => {
+                self.field("transaction_id", transaction.transaction_id);
+                self.count(Metric::Conflicts);
+                (log::warn, "transaction_conflicts")
+            }
+            Err(Refusal::Invalid(why)) => {
+                self.field("field", why.field().name());
+                self.field("reason", why.to_string());
+                self.count(Metric::Invalid);
+                (log::info, "transaction_refused")
+            }
+            Err(Refusal::Failed(why)) => {
+                self.field("error", log::causes(&why));
+                self.count(Metric::Errors);
+                (log::error, "transaction_failed")
+            }
+        };
+        let Invocation {
+            environment,
+            now_millis,
+            ..
+        } = self.invocation;
+        level(event, embed(self.fields, environment, now_millis, &self.metrics));
+    }
+}
+
+#[cfg(test)]
+#[path = "handler_tests.rs"]
+mod tests;

@@ -5,43 +5,46 @@
 #![deny(missing_docs)]
 
 mod answer;
-mod clients;
+mod aws;
 mod event;
 mod failure;
 mod handler;
-mod log;
+mod limits;
 mod outside;
-mod publisher;
+mod parameters;
+mod payload;
+mod records;
 mod settings;
-mod store;
-mod threshold;
+mod transactions;
 
 use std::convert::Infallible;
 use std::env;
-use std::time::{SystemTime, UNIX_EPOCH};
 
 use lambda_runtime::{Error, LambdaEvent, service_fn};
+use runtime::clock;
 
+use crate::aws::Aws;
 use crate::event::ProxyEvent;
-use crate::outside::Aws;
+use crate::handler::Invocation;
 use crate::settings::Settings;
 
 // One request at a time is all that an instance ever sees, so one thread serves it and its few concurrent calls.
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> Result<(), Error> {
     let settings = Settings::from_lookup(|name| env::var(name).ok())?;
+    let environment = settings.shared.environment.clone();
     let aws = Aws::connect(settings).await;
-    let aws = &aws;
+    let (aws, environment) = (&aws, environment.as_str());
     lambda_runtime::run(service_fn(move |event: LambdaEvent<ProxyEvent>| async move {
         let (request, context) = event.into_parts();
-        Ok::<_, Infallible>(handler::handle(aws, &request, &context.request_id, now()).await)
+        let now_millis = clock::now_millis();
+        let invocation = Invocation {
+            id: &context.request_id,
+            environment,
+            now_millis,
+            limit: limits::of_request(now_millis, context.deadline),
+        };
+        Ok::<_, Infallible>(handler::handle(aws, &request, invocation).await)
     }))
     .await
-}
-
-/// The wall clock in seconds since the Unix epoch.
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .map_or(0, |elapsed| elapsed.as_secs())
 }

@@ -7,8 +7,8 @@ use fraud::settings::{self, MissingVariable, required};
 pub struct Settings {
     /// What the other function is told too.
     pub shared: settings::Settings,
-    /// The environment's name, from `ENVIRONMENT`.
-    pub environment: String,
+    /// The table of merchants' profiles, from `PROFILES_TABLE`.
+    pub profiles: String,
 }
 
 impl Settings {
@@ -20,13 +20,22 @@ impl Settings {
     pub fn from_lookup(lookup: impl Fn(&str) -> Option<String>) -> Result<Self, MissingVariable> {
         Ok(Self {
             shared: settings::Settings::from_lookup(&lookup)?,
-            environment: required(&lookup, "ENVIRONMENT")?,
+            profiles: required(&lookup, "PROFILES_TABLE")?,
         })
     }
 
-    /// The name of the SSM parameter that holds the fraud threshold.
+    /// The SSM parameter that holds the fraud threshold.
     pub fn threshold_parameter(&self) -> String {
-        format!("/fraud-detection/{}/fraud_threshold", self.environment)
+        self.parameter("fraud_threshold")
+    }
+
+    /// The SSM parameter that holds the rules.
+    pub fn rules_parameter(&self) -> String {
+        self.parameter("rules")
+    }
+
+    fn parameter(&self, name: &str) -> String {
+        format!("/fraud-detection/{}/{name}", self.shared.environment)
     }
 }
 
@@ -35,21 +44,21 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_environment_is_required_too() {
+    fn the_table_of_profiles_is_required_too() {
         let complete = Settings::from_lookup(|name| Some(format!("the {name}"))).expect("complete");
         assert_eq!(complete.shared.table, "the DYNAMODB_TABLE");
-        assert_eq!(complete.shared.topic_arn, "the SNS_TOPIC_ARN");
-        assert_eq!(complete.environment, "the ENVIRONMENT");
+        assert_eq!(complete.profiles, "the PROFILES_TABLE");
 
-        for missing in ["DYNAMODB_TABLE", "SNS_TOPIC_ARN", "ENVIRONMENT"] {
+        for missing in ["DYNAMODB_TABLE", "SNS_TOPIC_ARN", "ENVIRONMENT", "PROFILES_TABLE"] {
             let outcome = Settings::from_lookup(|name| (name != missing).then(|| "set".to_owned()));
             assert_eq!(outcome, Err(MissingVariable(missing)));
         }
     }
 
     #[test]
-    fn the_threshold_parameter_belongs_to_the_environment() {
+    fn the_parameters_belong_to_the_environment() {
         let settings = Settings::from_lookup(|_| Some("dev".to_owned())).expect("complete");
         assert_eq!(settings.threshold_parameter(), "/fraud-detection/dev/fraud_threshold");
+        assert_eq!(settings.rules_parameter(), "/fraud-detection/dev/rules");
     }
 }

@@ -1,4 +1,5 @@
-//! The function's log: its standard output, from where Lambda takes it.
+//! The functions' log: their standard output, from where Lambda takes it. One line of JSON each; a line with metrics in
+//! it is also CloudWatch's.
 
 use std::io::{self, Write as _};
 

@@ -40,6 +40,9 @@ pub const COLUMNS: [&str; 9] = [
 
 const REQUIRED: [&str; 5] = ["transaction_id", "user_id", "merchant", "amount", "timestamp"];
 
+/// How much is read or written at once, in bytes.
+const BUFFER: usize = 1 << 16;
+
 const SECONDS: &str = "a number of seconds since 1970";
 const AMOUNT: &str = "a plain decimal number";
 
@@ -116,19 +119,23 @@ impl From<csv::Error> for CsvError {
 }
 
 /// Writes transactions.
-#[derive(Debug)]
-pub struct Writer<W: Write> {
-    inner: csv::Writer<W>,
+pub struct Writer<'a> {
+    // Behind a pointer, so that this code is compiled here, optimised, whoever uses it.
+    inner: csv::Writer<Box<dyn Write + 'a>>,
 }
 
-impl<W: Write> Writer<W> {
+impl<'a> Writer<'a> {
     /// Begins with the header.
     ///
     /// # Errors
     ///
     /// The target cannot be written.
-    pub fn new(target: W) -> Result<Self, CsvError> {
-        let mut inner = csv::Writer::from_writer(target);
+    pub fn new(target: impl Write + 'a) -> Result<Self, CsvError> {
+        Self::boxed(Box::new(target))
+    }
+
+    fn boxed(target: Box<dyn Write + 'a>) -> Result<Self, CsvError> {
+        let mut inner = csv::WriterBuilder::new().buffer_capacity(BUFFER).from_writer(target);
         inner.write_record(COLUMNS)?;
         Ok(Self { inner })
     }
@@ -165,22 +172,25 @@ impl<W: Write> Writer<W> {
 }
 
 /// Reads transactions, one at a time.
-#[derive(Debug)]
-pub struct Reader<R> {
-    inner: csv::Reader<R>,
+pub struct Reader<'a> {
+    inner: csv::Reader<Box<dyn Read + 'a>>,
     row: csv::StringRecord,
     /// Where in a line each of [`COLUMNS`] is.
     places: [Option<usize>; COLUMNS.len()],
 }
 
-impl<R: Read> Reader<R> {
+impl<'a> Reader<'a> {
     /// Reads the header.
     ///
     /// # Errors
     ///
     /// A required column is missing, one is there twice, one is not known, or the source cannot be read.
-    pub fn new(source: R) -> Result<Self, CsvError> {
-        let mut inner = csv::Reader::from_reader(source);
+    pub fn new(source: impl Read + 'a) -> Result<Self, CsvError> {
+        Self::boxed(Box::new(source))
+    }
+
+    fn boxed(source: Box<dyn Read + 'a>) -> Result<Self, CsvError> {
+        let mut inner = csv::ReaderBuilder::new().buffer_capacity(BUFFER).from_reader(source);
         let mut places = [None; COLUMNS.len()];
         for (at, name) in inner.headers()?.iter().enumerate() {
             let Some(column) = COLUMNS.iter().position(|column| *column == name) else {
@@ -217,7 +227,7 @@ impl<R: Read> Reader<R> {
     }
 }
 
-impl<R: Read> Iterator for Reader<R> {
+impl Iterator for Reader<'_> {
     type Item = Result<Record, CsvError>;
 
     fn next(&mut self) -> Option<Self::Item> {

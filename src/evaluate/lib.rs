@@ -4,10 +4,18 @@
 
 pub mod csv;
 pub mod curves;
+pub mod evaluation;
 pub mod metrics;
+mod model;
 pub mod protocol;
 mod record;
+mod reference;
+pub mod replay;
 pub mod simulate;
+pub mod train;
 
+pub use evaluation::{Evaluation, EvaluationError, evaluate};
 pub use record::Record;
+pub use replay::{OutOfOrder, Replay};
 pub use simulate::{Simulation, Size, simulate};
+pub use train::{TrainError, TrainOptions, Trained, Trainer, train};

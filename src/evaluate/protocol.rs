@@ -104,24 +104,24 @@ impl Trial {
     }
 
     /// Takes note of the next transaction, and asks for one score of each scorer, in their order, if it belongs to the
-    /// test.
+    /// test. Returns whether it does.
     ///
     /// Every transaction since the training began has to pass by, so that known cards are known; a transaction of which
     /// nobody knows whether it is fraud is not tested. Missing scores count as 0.
-    pub fn pass<S: IntoIterator<Item = f64>>(&mut self, record: &Record, scores: impl FnOnce() -> S) {
+    pub fn pass<S: IntoIterator<Item = f64>>(&mut self, record: &Record, scores: impl FnOnce() -> S) -> bool {
         if record.timestamp < self.weeks.train.start {
-            return;
+            return false;
         }
         if let (Some(true), Some(at)) = (record.fraud, record.labelled_at) {
             let since = self.known.entry(record.user_id.clone()).or_insert(at);
             *since = at.min(*since);
         }
         let (Some(day), Some(fraud)) = (self.weeks.test_day(record.timestamp), record.fraud) else {
-            return;
+            return false;
         };
         let morning = self.weeks.test.start + day * DAY;
         if self.known.get(&record.user_id).is_some_and(|since| *since <= morning) {
-            return;
+            return false;
         }
         self.tested.push(Tested {
             card: record.user_id.clone(),
@@ -133,6 +133,15 @@ impl Trial {
         for column in &mut self.scores {
             column.push(scores.next().unwrap_or(0.0));
         }
+        true
+    }
+
+    /// Adds a scorer that was asked elsewhere, with its scores in the order in which the tested transactions passed by.
+    /// Missing scores count as 0.
+    pub fn add(&mut self, name: impl Into<String>, mut scores: Vec<f64>) {
+        scores.resize(self.tested.len(), 0.0);
+        self.names.push(name.into());
+        self.scores.push(scores);
     }
 
     /// How many transactions were tested.
@@ -242,6 +251,50 @@ pub struct Verdict {
     pub scenarios: Vec<ScenarioVerdict>,
 }
 
+impl Verdict {
+    /// The mean of one scorer's verdicts over several tests. A figure that one of them does not have, the mean does not
+    /// have either; of the scenarios it has those that all have, with the number of frauds of all.
+    pub fn mean(verdicts: &[&Self]) -> Self {
+        let of = |figure: &dyn Fn(&Self) -> Option<f64>| {
+            let figures: Option<Vec<f64>> = verdicts.iter().map(|verdict| figure(verdict)).collect();
+            figures
+                .filter(|all| !all.is_empty())
+                .map(|all| all.iter().sum::<f64>() / all.len() as f64)
+        };
+        let scenarios = verdicts
+            .first()
+            .map_or(&[][..], |first| &first.scenarios)
+            .iter()
+            .filter_map(|one| {
+                let all = verdicts
+                    .iter()
+                    .map(|verdict| verdict.scenarios.iter().find(|other| other.scenario == one.scenario));
+                let all: Vec<&ScenarioVerdict> = all.collect::<Option<_>>()?;
+                let of = |figure: &dyn Fn(&ScenarioVerdict) -> Option<f64>| {
+                    let figures: Option<Vec<f64>> = all.iter().map(|one| figure(one)).collect();
+                    figures.map(|figures| figures.iter().sum::<f64>() / all.len() as f64)
+                };
+                Some(ScenarioVerdict {
+                    scenario: one.scenario,
+                    frauds: all.iter().map(|one| one.frauds).sum(),
+                    auc: of(&|one| one.auc),
+                    ap: of(&|one| one.ap),
+                    recall: of(&|one| Some(one.recall)).unwrap_or_default(),
+                })
+            });
+        Self {
+            name: verdicts.first().map(|verdict| verdict.name.clone()).unwrap_or_default(),
+            auc: of(&|verdict| verdict.auc),
+            ap: of(&|verdict| verdict.ap),
+            cp_at_100: of(&|verdict| verdict.cp_at_100),
+            alerts_per_day: of(&|verdict| Some(verdict.alerts_per_day)).unwrap_or_default(),
+            precision: of(&|verdict| Some(verdict.precision)).unwrap_or_default(),
+            recall: of(&|verdict| Some(verdict.recall)).unwrap_or_default(),
+            scenarios: scenarios.collect(),
+        }
+    }
+}
+
 /// How one scorer did with the frauds of one scenario.
 #[derive(Debug, Clone, PartialEq, Serialize)]
 pub struct ScenarioVerdict {
@@ -258,7 +311,7 @@ pub struct ScenarioVerdict {
 }
 
 /// A threshold as the number that scores are compared with.
-fn number(threshold: Threshold) -> f64 {
+pub fn number(threshold: Threshold) -> f64 {
     // A threshold's text is a decimal.
     threshold.to_string().parse().unwrap_or(1.0)
 }
@@ -402,6 +455,35 @@ mod tests {
             (0.0, 0.0, 0.0)
         );
         assert!(trial.rankings().map(|(name, _)| name).eq(["good", "constant"]));
+    }
+
+    #[test]
+    fn a_mean_has_what_all_have() {
+        let verdict = |ap, auc, scenarios: &[(u8, u64, f64)]| Verdict {
+            name: "a".to_owned(),
+            auc,
+            ap: Some(ap),
+            cp_at_100: Some(0.2),
+            alerts_per_day: 4.0 * ap,
+            precision: 0.5,
+            recall: ap,
+            scenarios: scenarios
+                .iter()
+                .map(|(scenario, frauds, recall)| ScenarioVerdict {
+                    scenario: *scenario,
+                    frauds: *frauds,
+                    auc,
+                    ap: Some(ap),
+                    recall: *recall,
+                })
+                .collect(),
+        };
+        let one = verdict(0.25, Some(0.5), &[(1, 10, 0.5), (2, 1, 1.0)]);
+        let other = verdict(0.75, None, &[(2, 3, 0.0)]);
+        let mean = Verdict::mean(&[&one, &other]);
+        assert_eq!(mean, verdict(0.5, None, &[(2, 4, 0.5)]));
+        assert_eq!(Verdict::mean(&[&one]), one);
+        assert_eq!(Verdict::mean(&[]).auc, None);
     }
 
     #[test]

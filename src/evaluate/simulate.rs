@@ -14,9 +14,8 @@
 //!
 //! The same seed gives the same transactions. The generator is ChaCha, which is defined bit by bit, and what is computed
 //! from it takes only operations that IEEE 754 defines exactly, with one exception: the distributions call `exp` and
-//! `ln`, which come from the crate `libm` and are the same everywhere, unless another crate of the build switches on
-//! `num-traits/std`. Then they come from the platform and may differ in the last bit, which could move an amount by a
-//! cent about once in 10^12 draws.
+//! `ln`, which may come from the platform and differ in the last bit from one to another. That moves an amount by a cent,
+//! or adds or drops a transaction, about once in 10^12 draws.
 
 use std::num::NonZero;
 use std::thread;

@@ -122,7 +122,11 @@ fn labels_given_at_once_to_one_merchant_are_all_counted() {
     fs::write(&file, format!("transaction_id,label\n{lines}")).expect("a file");
     let file = file.to_str().expect("a plain path");
     let summary = env.run(&["label", "--file", file, "--json"]).exits(0).json();
-    assert_eq!((&summary["changed"], &summary["unchanged"]), (&json!(15), &json!(5)), "{summary:#}");
+    assert_eq!(
+        (&summary["changed"], &summary["unchanged"]),
+        (&json!(15), &json!(5)),
+        "{summary:#}"
+    );
     assert_eq!(counters(&env, "Books", timestamp / DAY), both(0, 20));
 }
 
@@ -139,7 +143,10 @@ fn a_file_goes_on_past_what_is_unknown_and_old_transactions_are_not_counted() {
 
     write("fraud,t-new\nperhaps,t-old\n");
     let refused = env.run(&["label", "--file", &file]).exits(1);
-    assert!(refused.stderr.contains("line 3: \"perhaps\" is no label"), "{refused:?}");
+    assert!(
+        refused.stderr.contains("line 3: \"perhaps\" is no label"),
+        "{refused:?}"
+    );
     assert_eq!(counters(&env, "Books", recent / DAY), None);
 
     write("fraud,t-new\nok,t-unknown\nok,t-old\n");
@@ -161,8 +168,11 @@ fn counters_that_were_lost_are_not_made_negative() {
     store(&env, "t-1", "Books", timestamp);
     env.run(&["label", "t-1", "fraud"]).exits(0);
     let key = json!({"merchant": {"S": "Books"}, "day": {"N": (timestamp / DAY).to_string()}});
-    env.aws
-        .call("dynamodb", "delete_item", json!({"TableName": "profiles-dev", "Key": key}));
+    env.aws.call(
+        "dynamodb",
+        "delete_item",
+        json!({"TableName": "profiles-dev", "Key": key}),
+    );
     let corrected = env.run(&["label", "t-1", "ok", "--json"]).exits(0).json();
     assert_eq!(corrected["counters"], "only_added", "{corrected:#}");
     assert_eq!(counters(&env, "Books", timestamp / DAY), both(0, 1));

@@ -64,11 +64,19 @@ fn every_alert_that_the_answers_call_for_is_received_and_nothing_stays_behind() 
 
     let run = ["load", "--rate", "4", "--duration", "5s", "--seed", "7", "--json"];
     let report = env.run(&run).exits(0).json();
-    assert_eq!((&report["planned"], &report["sent"]), (&json!(20), &json!(20)), "{report:#}");
+    assert_eq!(
+        (&report["planned"], &report["sent"]),
+        (&json!(20), &json!(20)),
+        "{report:#}"
+    );
     assert_eq!(report["answers"], json!({"200": 20}), "{report:#}");
     assert_eq!(report["interrupted"], false, "{report:#}");
     let alerts = &report["alerts"];
-    assert_eq!((&alerts["expected"], &alerts["received"]), (&json!(20), &json!(20)), "{report:#}");
+    assert_eq!(
+        (&alerts["expected"], &alerts["received"]),
+        (&json!(20), &json!(20)),
+        "{report:#}"
+    );
     for none in ["missing", "unexpected", "repeated"] {
         assert_eq!(alerts[none], 0, "{report:#}");
     }
@@ -86,7 +94,8 @@ fn every_alert_that_the_answers_call_for_is_received_and_nothing_stays_behind() 
     assert_eq!(subscribed.len(), before.len() + 2, "{subscribed:?}");
 
     // The same seed again: the same transactions under other ids, so that none is taken for a repetition.
-    env.run(&["load", "--rate", "4", "--duration", "1s", "--seed", "7"]).exits(0);
+    env.run(&["load", "--rate", "4", "--duration", "1s", "--seed", "7"])
+        .exits(0);
     assert_eq!(stored(&env).len(), 24);
 }
 

@@ -3,7 +3,7 @@
 use std::cmp::Reverse;
 use std::collections::{BinaryHeap, HashMap};
 
-use fraud::feedback::{DAY_SECONDS, day_of, first_day};
+use fraud::feedback::{day_of, first_day};
 use fraud::{Assessment, Context, DayCount, HISTORY_LIMIT, Past, Rules, Transaction, assess};
 use rust_decimal::Decimal;
 
@@ -94,9 +94,6 @@ impl Replay {
         let counts = &mut self.counts[merchant];
         let first_day = first_day(self.now);
         counts.retain(|count| count.day >= first_day);
-        if !self.users.contains_key(&record.user_id) {
-            self.users.insert(record.user_id.clone(), Vec::new());
-        }
         let history = self.users.entry(record.user_id.clone()).or_default();
         let transaction = self.transaction.get_or_insert_with(|| Transaction {
             transaction_id: String::new(),
@@ -182,13 +179,14 @@ impl Replay {
 /// No more days than this lie within the longest window.
 const MOST_DAYS: usize = {
     let days = fraud::feedback::LONGEST_WINDOW_DAYS + fraud::feedback::LABEL_DELAY_DAYS + 1;
-    assert!(days < 1_000 && DAY_SECONDS > 0);
+    assert!(days < 1_000);
     days as usize
 };
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fraud::feedback::DAY_SECONDS;
     use proptest::prelude::*;
 
     fn record(id: u64, timestamp: u64) -> Record {

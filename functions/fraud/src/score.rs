@@ -299,6 +299,46 @@ mod tests {
         assert_eq!(with_history(51, &history, &strict).rules_version, "v");
     }
 
+    #[test]
+    fn the_amount_alone_is_not_suspicious_to_the_built_in_rules() {
+        // Typical for this user, and far below the limit.
+        let history = days_of(&[5_000; 10]);
+        let assessment = with_history(5_000, &history, Rules::builtin());
+        assert_eq!(assessment.reasons[0].code, "AMOUNT");
+        assert!(!assessment.is_suspicious);
+        assert!(assessment.fraud_score.value() < Decimal::new(85, 2));
+    }
+
+    #[test]
+    fn the_built_in_rules_see_a_customer_and_a_merchant_under_attack() {
+        let history = days_of(&[20; 10]);
+        let assessment = with_history(120, &history, Rules::builtin());
+        assert_eq!(assessment.reasons[0].code, "AMOUNT_VS_HISTORY");
+        assert!(assessment.is_suspicious);
+
+        let at = 1_700_000_000;
+        let days: Vec<DayCount> = (7..12)
+            .map(|back| DayCount {
+                day: at / 86_400 - back,
+                fraud: 1,
+                ok: 0,
+            })
+            .collect();
+        let context = Context {
+            at,
+            history: &[],
+            merchant: &days,
+        };
+        let assessment = assess(&sent(Decimal::from(20)), &context, Rules::builtin());
+        assert!(assessment.is_suspicious, "{assessment:?}");
+        assert!(
+            assessment
+                .reasons
+                .iter()
+                .any(|reason| reason.code == "MERCHANT_FRAUD_RATE_7D")
+        );
+    }
+
     fn a_past() -> impl Strategy<Value = Past> {
         (any::<u64>(), any::<i64>(), 0_u32..=28, "[abU]", "[abU]").prop_map(
             |(timestamp, digits, scale, merchant, location)| Past {

@@ -116,3 +116,59 @@ fn more_reserved(plan: &Plan) -> i64 {
         .map(|change| reserved(&change.desired) - change.live.as_ref().map_or(0, |live| reserved(&live.spec)))
         .sum()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::engine::{Cause, FieldChange};
+    use crate::resource::Address;
+
+    fn change(address: &str, kind: &str, action: Action) -> Change {
+        Change {
+            address: Address::from(address),
+            kind: kind.to_owned(),
+            action,
+            fields: vec![FieldChange {
+                path: "hash_key".to_owned(),
+                from: Value::Null,
+                to: Value::Null,
+                cause: Cause::Intent,
+            }],
+            desired: Value::Null,
+            live: None,
+            create_first: false,
+            retired: false,
+            gone: false,
+            ephemeral: false,
+            depends_on: std::collections::BTreeSet::new(),
+            depended_on: std::collections::BTreeSet::new(),
+        }
+    }
+
+    #[test]
+    fn every_table_that_would_lose_its_items_is_named() {
+        let plan = Plan {
+            changes: vec![
+                change("storage.profiles", Table::KIND, Action::Replace),
+                change("storage.transactions", Table::KIND, Action::Update),
+                change("storage.idempotency", Table::KIND, Action::Replace),
+                change("storage.rules", "ssm.parameter", Action::Replace),
+            ],
+            ..Plan::default()
+        };
+        let why = lost_data(&plan).unwrap();
+        for part in [
+            "storage.profiles",
+            "storage.idempotency",
+            "hash_key",
+            "--allow-data-loss",
+        ] {
+            assert!(why.contains(part), "{why}");
+        }
+        assert!(
+            !why.contains("storage.transactions") && !why.contains("storage.rules"),
+            "{why}"
+        );
+        assert_eq!(lost_data(&Plan::default()), None);
+    }
+}

@@ -66,20 +66,30 @@ fn the_processor_may_do_what_it_does_and_nothing_else() {
     client.post(&transaction("t-1", "u-1", "1")).with_status(200);
     let role = Role::of(&env, "transaction-processor");
     role.may("dynamodb", "put_item", json!({"TableName": TABLE, "Item": key()}));
-    role.may("dynamodb", "get_item", json!({"TableName": TABLE, "Key": key()}));
+    role.may("dynamodb", "update_item", json!({"TableName": TABLE, "Key": key()}));
+    role.may("dynamodb", "query", by_user());
+    role.may("dynamodb", "query", by_merchant());
     role.may_as_every_function(&env);
 
     role.may_not("dynamodb:Scan", "scan", json!({"TableName": TABLE}));
-    role.may_not("dynamodb:Query", "query", by_user());
+    role.may_not("dynamodb:Query", "query", by_id());
+    role.may_not("dynamodb:Query", "query", by_bucket());
+    role.may_not("dynamodb:Query", "query", by_pending_alert());
+    role.may_not(
+        "dynamodb:GetItem",
+        "get_item",
+        json!({"TableName": TABLE, "Key": key()}),
+    );
     role.may_not(
         "dynamodb:DeleteItem",
         "delete_item",
         json!({"TableName": TABLE, "Key": key()}),
     );
+    let profile = json!({"merchant": {"S": "m-1"}, "day": {"N": "1"}});
     role.may_not(
         "dynamodb:UpdateItem",
         "update_item",
-        json!({"TableName": TABLE, "Key": key()}),
+        json!({"TableName": "profiles-dev", "Key": profile}),
     );
     role.may_not(
         "dynamodb:PutItem",
@@ -98,10 +108,22 @@ fn the_analyzer_may_do_what_it_does_and_nothing_else() {
     let client = Client::of_new(&env);
     client.post(&transaction("t-1", "u-1", "1")).with_status(200);
     let role = Role::of(&env, "pattern-analyzer");
-    role.may("dynamodb", "scan", json!({"TableName": TABLE}));
-    role.may("dynamodb", "query", by_user());
+    role.may("dynamodb", "query", by_bucket());
+    role.may("dynamodb", "query", by_pending_alert());
+    let stored = client.stored("t-1");
+    let stored = json!({"transaction_id": stored[0]["transaction_id"], "timestamp": stored[0]["timestamp"]});
+    role.may("dynamodb", "update_item", json!({"TableName": TABLE, "Key": stored}));
     role.may_as_every_function(&env);
 
+    role.may_not("dynamodb:Scan", "scan", json!({"TableName": TABLE}));
+    role.may_not("dynamodb:Query", "query", by_id());
+    role.may_not("dynamodb:Query", "query", by_user());
+    role.may_not("dynamodb:Query", "query", by_merchant());
+    role.may_not(
+        "dynamodb:GetItem",
+        "get_item",
+        json!({"TableName": TABLE, "Key": key()}),
+    );
     role.may_not(
         "dynamodb:PutItem",
         "put_item",
@@ -112,12 +134,6 @@ fn the_analyzer_may_do_what_it_does_and_nothing_else() {
         "delete_item",
         json!({"TableName": TABLE, "Key": key()}),
     );
-    role.may_not(
-        "dynamodb:UpdateItem",
-        "update_item",
-        json!({"TableName": TABLE, "Key": key()}),
-    );
-    role.may_not("dynamodb:Scan", "scan", json!({"TableName": "transactions-prod"}));
     role.may_nothing_more_than_every_function(&env);
     assert_eq!(client.stored_in_all(), 1);
 }
@@ -128,13 +144,42 @@ fn key() -> Value {
     json!({"transaction_id": {"S": "t-role"}, "timestamp": {"N": "1"}})
 }
 
+/// A query for one value of a hash key.
+fn query(table: &str, index: Option<&str>, hash_key: &str, value: Value) -> Value {
+    let mut query = json!({
+        "TableName": table,
+        "KeyConditionExpression": format!("{hash_key} = :value"),
+        "ExpressionAttributeValues": {":value": value},
+    });
+    if let Some(index) = index {
+        query["IndexName"] = json!(index);
+    }
+    query
+}
+
+fn by_id() -> Value {
+    query(TABLE, None, "transaction_id", json!({"S": "t-1"}))
+}
+
 fn by_user() -> Value {
-    json!({
-        "TableName": TABLE,
-        "IndexName": "user-index",
-        "KeyConditionExpression": "user_id = :user",
-        "ExpressionAttributeValues": {":user": {"S": "u-1"}},
-    })
+    query(TABLE, Some("user-index"), "user_id", json!({"S": "u-1"}))
+}
+
+fn by_bucket() -> Value {
+    query(TABLE, Some("suspicious-index"), "suspicious_bucket", json!({"N": "1"}))
+}
+
+fn by_pending_alert() -> Value {
+    query(
+        TABLE,
+        Some("pending-alerts-index"),
+        "pending_alert",
+        json!({"S": "transaction"}),
+    )
+}
+
+fn by_merchant() -> Value {
+    query("profiles-dev", None, "merchant", json!({"S": "m-1"}))
 }
 
 /// A client with the rights of one function.
@@ -174,6 +219,13 @@ impl Role {
     /// What both functions need.
     #[track_caller]
     fn may_as_every_function(&self, env: &Environment) {
+        let remembered = json!({"id": {"S": "transaction#t-role"}});
+        let put = json!({"TableName": "idempotency-dev", "Item": remembered.clone()});
+        self.may("dynamodb", "put_item", put);
+        let get = json!({"TableName": "idempotency-dev", "Key": remembered});
+        self.may("dynamodb", "get_item", get);
+        let rules = json!({"Name": "/fraud-detection/dev/rules"});
+        self.may("ssm", "get_parameter", rules);
         let parameter = json!({"Name": "/fraud-detection/dev/fraud_threshold"});
         self.may("ssm", "get_parameter", parameter);
         let alert = json!({"TopicArn": topic(env, "fraud-alerts-dev"), "Message": "m"});
@@ -188,6 +240,9 @@ impl Role {
     #[track_caller]
     fn may_nothing_more_than_every_function(&self, env: &Environment) {
         self.may_not("dynamodb:DeleteTable", "delete_table", json!({"TableName": TABLE}));
+        let forget = json!({"TableName": "idempotency-dev", "Key": {"id": {"S": "transaction#t-role"}}});
+        self.may_not("dynamodb:DeleteItem", "delete_item", forget);
+        self.may_not("dynamodb:Scan", "scan", json!({"TableName": "idempotency-dev"}));
         self.may_not(
             "ssm:GetParameter",
             "get_parameter",

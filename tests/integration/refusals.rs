@@ -143,6 +143,19 @@ fn malformed_settings_are_refused_with_the_line_and_the_key() {
         place.env.settings(toml);
         place.refuses(&["up", "--yes"], 1, &says);
     }
+    // Rules stand in a file of their own, which is named with what is wrong in it.
+    let rules = place.env.state_folder().join("rules.json");
+    let rules_path = rules.to_str().expect("a path of the tests' own");
+    place.env.settings("[env.prod]\nrules = \"rules.json\"\n");
+    place.refuses(
+        &["up", "--yes"],
+        1,
+        &[path, "environment prod", "rules", rules_path, "No such file"],
+    );
+    fs::write(&rules, "{\n\"version\": }\n").expect("the rules are written");
+    for command in [&["up", "--yes"][..], &["diff"], &["down", "--yes"]] {
+        place.refuses(command, 1, &[path, "rules", rules_path, "cannot be used", "line 2"]);
+    }
     place.env.settings("");
     place.refuses(
         &["up", "--yes", "--config", "/nonexistent.toml"],

@@ -127,19 +127,20 @@ fn a_dry_run_tells_what_other_rules_would_have_made_of_what_is_stored() {
         client.post(&transaction(&id, "ann", &amount)).with_status(200);
     }
     client.post(&transaction("t-large", "ann", "15000")).with_status(200);
-    client.post(&transaction("t-two", "ben", "2000")).with_status(200);
+    client.post(&transaction("t-one", "ben", "33.30")).with_status(200);
+    client.post(&transaction("t-two", "ben", "33.30")).with_status(200);
     env.run(&["label", "t-large", "ok"]).exits(0);
     env.run(&["label", "t-two", "fraud"]).exits(0);
 
-    // Two thousand is much for anybody, say these rules.
+    // Nobody pays the same twice, say these rules.
     let mine = file(&env, "mine.json", |rules| {
         rules["version"] = json!("mine-1");
-        rules["ladders"]["AMOUNT"] = json!([{"limit": 1000, "weight": 0.95}]);
+        rules["ladders"]["DUPLICATE_AMOUNT"] = json!([{"limit": 0, "weight": 0.95}]);
     });
     let found = env.run(&["rules", "dry-run", &mine, "--json"]).exits(0).json();
     assert_eq!(
         (&found["replayed"], &found["compared"]),
-        (&json!(6), &json!(6)),
+        (&json!(7), &json!(7)),
         "{found:#}"
     );
     assert_eq!(found["labelled"], 2, "{found:#}");
@@ -153,11 +154,11 @@ fn a_dry_run_tells_what_other_rules_would_have_made_of_what_is_stored() {
     let newly = &found["newly"]["examples"][0];
     assert_eq!(newly["transaction_id"], "t-two", "{found:#}");
     assert_eq!(newly["label"], "fraud", "{found:#}");
-    assert_eq!(newly["reasons"][0]["code"], "AMOUNT", "{found:#}");
+    assert_eq!(newly["reasons"][0]["code"], "DUPLICATE_AMOUNT", "{found:#}");
     assert_eq!(found["no_longer"]["count"], 0, "{found:#}");
 
     let told = env.run(&["rules", "dry-run", &mine, "--limit", "3"]).exits(0);
-    assert!(told.stdout.contains("3 transactions compared of 6 stored"), "{told:?}");
+    assert!(told.stdout.contains("3 transactions compared of 7 stored"), "{told:?}");
     // One from long ago is history, and not compared.
     let old = json!({
         "transaction_id": {"S": "t-old"}, "timestamp": {"N": (now() - 9 * 86_400).to_string()},
@@ -171,7 +172,7 @@ fn a_dry_run_tells_what_other_rules_would_have_made_of_what_is_stored() {
         .json();
     assert_eq!(
         (&since["replayed"], &since["compared"]),
-        (&json!(7), &json!(6)),
+        (&json!(8), &json!(7)),
         "{since:#}"
     );
 }

@@ -127,8 +127,10 @@ fn a_dry_run_tells_what_other_rules_would_have_made_of_what_is_stored() {
         client.post(&transaction(&id, "ann", &amount)).with_status(200);
     }
     client.post(&transaction("t-large", "ann", "15000")).with_status(200);
-    client.post(&transaction("t-one", "ben", "33.30")).with_status(200);
-    client.post(&transaction("t-two", "ben", "33.30")).with_status(200);
+    for id in ["t-one", "t-two"] {
+        let body = transaction(id, "ben", "33.30").replace('}', r#", "merchant": "Books"}"#);
+        client.post(&body).with_status(200);
+    }
     env.run(&["label", "t-large", "ok"]).exits(0);
     env.run(&["label", "t-two", "fraud"]).exits(0);
 

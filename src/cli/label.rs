@@ -42,10 +42,18 @@ pub async fn run(args: LabelArgs) -> Result<(), Exit> {
     let progress = Progress::new();
     let scope = args.scope.open_deployed(&progress).await?;
     let outputs = outputs(&scope, &scope.store()?);
-    let (Some(transactions), Some(profiles)) = (outputs.get("dynamodb_table_name"), outputs.get("profiles_table_name"))
-    else {
+    if outputs.is_empty() {
         return Err(args.scope.nothing_deployed());
+    }
+    let output = |name: &str| {
+        outputs.get(name).ok_or_else(|| {
+            Exit::failed(format!(
+                "what is deployed in environment {} has no {name} yet; run `fraudctl up` first",
+                scope.settings.env
+            ))
+        })
     };
+    let (transactions, profiles) = (output("dynamodb_table_name")?, output("profiles_table_name")?);
     let labeller = Labeller {
         aws: &scope.aws,
         transactions,

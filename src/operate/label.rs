@@ -237,7 +237,7 @@ impl Labeller<'_> {
         let mut from: Option<Item> = None;
         loop {
             let page = aws
-                .call(QUERY, || {
+                .call("dynamodb:Query", || {
                     aws.dynamodb
                         .query()
                         .table_name(self.transactions)
@@ -284,7 +284,7 @@ impl Labeller<'_> {
         // A failure tells only that the whole was cancelled; which condition did not hold, the error alone knows.
         let reasons = Mutex::new(Vec::new());
         let written = aws
-            .call(UPDATE, || async {
+            .call("dynamodb:UpdateItem", || async {
                 let sent = aws
                     .dynamodb
                     .transact_write_items()

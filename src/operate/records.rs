@@ -51,7 +51,7 @@ async fn part(aws: &Aws, table: &str, segment: i32) -> Result<Vec<Record>, Failu
     let mut from: Option<Item> = None;
     loop {
         let page = aws
-            .call(SCAN, || {
+            .call("dynamodb:Scan", || {
                 aws.dynamodb
                     .scan()
                     .table_name(table)

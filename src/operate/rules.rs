@@ -9,8 +9,6 @@ use serde_json::Value;
 use std::collections::BTreeSet;
 use thiserror::Error;
 
-const GET: &str = "ssm:GetParameter";
-const PUT: &str = "ssm:PutParameter";
 const DESCRIBE: &str = "ssm:DescribeParameters";
 
 /// How long the functions may go on with what they read before.
@@ -96,7 +94,7 @@ pub async fn push(aws: &Aws, env: &str, rules: &Rules) -> Result<(), PushError> 
     };
     // The description belongs to the version that is written, and would be lost.
     let description = Some(description).filter(|text| !text.is_empty());
-    aws.call(PUT, || {
+    aws.call("ssm:PutParameter", || {
         aws.ssm
             .put_parameter()
             .name(&parameter)
@@ -159,7 +157,9 @@ fn in_force(value: Option<&str>) -> (Rules, Source) {
 }
 
 async fn value(aws: &Aws, parameter: &str) -> Result<Option<String>, Failure> {
-    let read = aws.call(GET, || aws.ssm.get_parameter().name(parameter).send()).await;
+    let read = aws
+        .call("ssm:GetParameter", || aws.ssm.get_parameter().name(parameter).send())
+        .await;
     match read {
         Ok(found) => Ok(found.parameter.and_then(|found| found.value)),
         Err(why) if why.is_not_found() => Ok(None),
@@ -178,7 +178,7 @@ async fn description(aws: &Aws, parameter: &str) -> Result<Option<String>, Failu
     let mut token: Option<String> = None;
     loop {
         let page = aws
-            .call(DESCRIBE, || {
+            .call("ssm:DescribeParameters", || {
                 aws.ssm
                     .describe_parameters()
                     .parameter_filters(filter.clone())

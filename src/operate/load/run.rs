@@ -18,7 +18,7 @@ use tokio::time::{Instant, timeout_at};
 const EARS: usize = 4;
 /// How long the last alerts may take after the last answer.
 const LAST_ALERTS: Duration = Duration::from_secs(30);
-/// How long nobody must be heard of whom no alert is expected.
+/// How long is listened at least after the last answer, for alerts that nobody expects.
 const QUIET: Duration = Duration::from_secs(2);
 /// How often it is said how far it has come.
 const EVERY: Duration = Duration::from_secs(10);
@@ -162,7 +162,7 @@ impl Ear<'_> {
     }
 
     /// Waits until every expected alert has come and a little longer, for those that nobody expects; not for ever, and not
-    /// when whoever started it wants to leave.
+    /// for long when whoever started it wants to leave.
     async fn wait_for_the_last(&self, mut stop: watch::Receiver<bool>) {
         let since = Instant::now();
         let complete = async {
@@ -175,8 +175,13 @@ impl Ear<'_> {
                 tokio::time::sleep_until(since + QUIET).await;
             }
         };
+        // Whoever leaves early is told of alerts that have only just been published all the same.
+        let leaving = async {
+            stopped(&mut stop).await;
+            tokio::time::sleep(QUIET).await;
+        };
         tokio::select! {
-            () = stopped(&mut stop) => {}
+            () = leaving => {}
             () = waiting => {}
         }
     }

@@ -1,7 +1,8 @@
 use super::deploy::outputs;
 use super::exit::{self, Exit};
 use super::scope::{Scope, ScopeArgs};
-use super::{confirm, duration, json, print, stop};
+use super::stop::Stop;
+use super::{confirm, duration, json, print};
 use crate::operate::load::pace::Schedule;
 use crate::operate::load::quota::{self, Quota};
 use crate::operate::load::report::Report;
@@ -83,7 +84,7 @@ fn schedule(rate: f64, duration: Duration) -> Result<Schedule, Exit> {
     Ok(Schedule { rate, count })
 }
 
-pub async fn run(args: LoadArgs) -> Result<(), Exit> {
+pub async fn run(args: LoadArgs, stop: &Stop) -> Result<(), Exit> {
     let schedule = schedule(args.rate, args.duration)?;
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open_deployed(&progress).await?;
@@ -100,7 +101,7 @@ pub async fn run(args: LoadArgs) -> Result<(), Exit> {
         check_quota(&scope, plan, key_id, schedule.count, args.yes).await?;
     }
     let key = send::api_key(&scope.aws, key_id).await?;
-    let stopped = stop::on_signals(&progress);
+    let stopped = stop.in_order(&progress);
     progress.say(&format!(
         "{} transactions at {} a second to {endpoint}",
         schedule.count, schedule.rate

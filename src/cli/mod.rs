@@ -106,7 +106,7 @@ async fn run(command: Command, stop: &stop::Stop) -> Result<(), Exit> {
         Command::Send(args) => send::run(args).await,
         Command::Label(args) => label::run(args).await,
         Command::Rules(args) => rules::run(args).await,
-        Command::Load(args) => load::run(args).await,
+        Command::Load(args) => load::run(args, stop).await,
         Command::Local(args) => local::run(args).await,
     }
 }

@@ -42,6 +42,9 @@ pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
             "note: the quota of concurrent executions was not checked: {unknown}"
         ));
     }
+    if let Some(why) = preflight::live_rules(&scope.aws, &plan).await {
+        progress.say(&format!("note: {why}"));
+    }
     let deployment = Deployment {
         scope: &scope,
         kinds: &kinds,

@@ -277,8 +277,13 @@ impl Trainer {
     }
 }
 
+/// Limits, each with its rule.
+type Steps = Vec<(Rule, f32)>;
+/// What becomes of each rule.
+type Fates = Vec<(Rule, Fate)>;
+
 /// The steps that the fit may use, and which rules they belong to.
-fn steps_to_try(known: &[&Row], base: &Rules) -> (Vec<(Rule, f32)>, Vec<(Rule, Fate)>) {
+fn steps_to_try(known: &[&Row], base: &Rules) -> (Steps, Fates) {
     let mut steps = Vec::new();
     let mut fates = Vec::new();
     for rule in Rule::ALL {

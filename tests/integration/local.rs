@@ -125,11 +125,11 @@ fn a_local_aws_is_started_reused_stopped_and_reset_and_up_copes_with_all_of_it()
         json!({"running": false, "endpoint": null, "pid": null, "log": null})
     );
 
-    assert_summary(&place.up(), &[("created", 54), ("failed", 0), ("skipped", 0)]);
+    assert_summary(&place.up(), &[("created", 60), ("failed", 0), ("skipped", 0)]);
     let up = place.up();
     assert_summary(
         &up,
-        &[("unchanged", 54), ("created", 0), ("updated", 0), ("replaced", 0)],
+        &[("unchanged", 60), ("created", 0), ("updated", 0), ("replaced", 0)],
     );
     assert_eq!(up["steps"], json!([]));
     assert!(place.env.state_folder().join("local/dev.json").is_file());
@@ -165,7 +165,7 @@ fn a_local_aws_is_started_reused_stopped_and_reset_and_up_copes_with_all_of_it()
     );
 
     // Everything is still there after the restart, the transaction too.
-    assert_summary(&place.up(), &[("unchanged", 54), ("created", 0), ("failed", 0)]);
+    assert_summary(&place.up(), &[("unchanged", 60), ("created", 0), ("failed", 0)]);
     let aws = place.aws();
     assert_eq!(aws.inventory(), inventory);
     let table = aws.call("dynamodb", "scan", json!({"TableName": "transactions-dev"}));
@@ -183,12 +183,12 @@ fn a_local_aws_is_started_reused_stopped_and_reset_and_up_copes_with_all_of_it()
     );
     assert_eq!(place.status()["running"], true, "a reset does not stop it");
     assert_eq!(place.aws().inventory(), Vec::<String>::new());
-    assert_summary(&place.up(), &[("created", 54), ("failed", 0), ("skipped", 0)]);
+    assert_summary(&place.up(), &[("created", 60), ("failed", 0), ("skipped", 0)]);
     let diff = place.run(&["diff", "--local", "--json"]).exits(0).json();
     assert_eq!(diff["changes"], json!([]), "{diff:#}");
 
     let down = place.run(&["down", "--local", "--json"]).exits(0).json();
-    assert_summary(&down, &[("deleted", 54), ("failed", 0)]);
+    assert_summary(&down, &[("deleted", 60), ("failed", 0)]);
     assert_eq!(place.aws().inventory(), Vec::<String>::new());
 }
 
@@ -221,7 +221,7 @@ fn what_is_changed_locally_is_changed_in_place_and_read_back_as_it_is() {
     assert_eq!(diff["changes"], json!([]), "{diff:#}");
 
     let down = place.run(&["down", "--local", "--json"]).exits(0).json();
-    assert_summary(&down, &[("deleted", 54), ("failed", 0)]);
+    assert_summary(&down, &[("deleted", 60), ("failed", 0)]);
     assert_eq!(place.aws().inventory(), Vec::<String>::new());
 }
 
@@ -247,7 +247,7 @@ fn a_local_aws_that_was_killed_has_everything_again() {
     wait_until(CHECKPOINT, "its end", || listeners(place.port).is_empty().then_some(()));
     assert_eq!(place.status()["running"], false);
 
-    assert_summary(&place.up(), &[("unchanged", 54), ("created", 0), ("failed", 0)]);
+    assert_summary(&place.up(), &[("unchanged", 60), ("created", 0), ("failed", 0)]);
     assert_ne!(place.status()["pid"], status["pid"]);
     assert_eq!(place.aws().inventory(), inventory);
 }
@@ -306,7 +306,7 @@ fn up_local_for_people_proves_itself_with_a_transaction_and_a_line_to_paste() {
     // A second time the plan is empty, and the proof is made again.
     let up = place.run(&["up", "--local"]).exits(0);
     assert!(
-        up.stdout.contains("No changes: 54 resources are as they should be."),
+        up.stdout.contains("No changes: 60 resources are as they should be."),
         "{up:#?}"
     );
     assert!(up.stdout.contains("went through: 200 "), "{up:#?}");

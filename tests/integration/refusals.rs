@@ -228,7 +228,7 @@ fn an_account_with_too_few_executions_is_told_before_anything_is_changed_and_the
         .json();
     assert_eq!(
         (&up["summary"]["created"], &up["summary"]["failed"]),
-        (&json!(54), &json!(0)),
+        (&json!(60), &json!(0)),
         "{up:#}"
     );
     for function in ["transaction-processor-dev", "pattern-analyzer-dev"] {

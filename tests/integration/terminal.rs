@@ -7,7 +7,7 @@ use crate::support::{Environment, Run};
 fn assert_untouched(env: &Environment, before: &[String], run: &Run) {
     assert_eq!(env.aws.inventory(), before, "{run:#?}");
     assert!(!env.state_file().exists(), "a state was written: {run:#?}");
-    for text in ["Plan: 54 to create.", "Proceed? [y/N] "] {
+    for text in ["Plan: 60 to create.", "Proceed? [y/N] "] {
         assert!(shown(run).contains(text), "does not show {text:?}: {run:#?}");
     }
 }
@@ -59,7 +59,7 @@ fn whoever_says_yes_sees_what_runs_and_gets_all_of_it() {
         line && text.contains("create security.key"),
         "no line of what runs: {text}"
     );
-    for says in ["security.key created", "Done: 54 steps", "What stands:", "Try it:"] {
+    for says in ["security.key created", "Done: 60 steps", "What stands:", "Try it:"] {
         assert!(text.contains(says), "does not show {says:?}: {text}");
     }
     env.assert_settled();

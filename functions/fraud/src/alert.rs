@@ -88,8 +88,9 @@ fn users_that_fit(pattern: &Pattern) -> Vec<Value> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::Context;
     use crate::rules::Rules;
-    use crate::score::{Context, assess};
+    use crate::score::assess;
 
     fn message(alert: &Alert) -> Value {
         serde_json::from_str(&alert.message).expect("JSON")

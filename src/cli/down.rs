@@ -3,6 +3,7 @@ use super::exit::Exit;
 use super::scope::{BuildArgs, ScopeArgs};
 use super::stop::Stop;
 use crate::engine::{Plan, survey};
+use crate::operate::load::tap;
 use crate::state::Lock;
 use crate::ui::Progress;
 use clap::Args;
@@ -40,5 +41,9 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
         stop,
     };
     deployment.run(store).await?;
+    // What a killed `load` left behind belongs to the environment as well.
+    for queue in tap::remove_queues(&scope.aws, &scope.settings.env, u64::MAX).await? {
+        progress.say(&format!("removed {queue}, which a load that was killed had left"));
+    }
     Ok(())
 }

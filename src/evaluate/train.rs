@@ -277,8 +277,11 @@ impl Trainer {
     }
 }
 
-/// The steps that the fit may use, and which rules they belong to.
-fn steps_to_try(known: &[&Row], base: &Rules) -> (Vec<(Rule, f32)>, Vec<(Rule, Fate)>) {
+/// A rule and a limit that the fit may use.
+type Try = (Rule, f32);
+
+/// The steps that the fit may use, and what then becomes of each rule.
+fn steps_to_try(known: &[&Row], base: &Rules) -> (Vec<Try>, Vec<(Rule, Fate)>) {
     let mut steps = Vec::new();
     let mut fates = Vec::new();
     for rule in Rule::ALL {

@@ -5,6 +5,7 @@ mod deploy;
 mod diff;
 mod down;
 mod duration;
+mod eval;
 mod exit;
 mod json;
 mod label;
@@ -15,8 +16,10 @@ mod print;
 mod rules;
 mod scope;
 mod send;
+mod simulate;
 mod status;
 mod stop;
+mod train;
 mod up;
 
 use clap::{Parser, Subcommand};
@@ -59,6 +62,12 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Send simulated transactions at a constant rate and report latencies and alerts
     Load(load::LoadArgs),
+    /// Write simulated transactions, some of them fraud
+    Simulate(simulate::SimulateArgs),
+    /// Judge the scoring on simulated transactions
+    Eval(eval::EvalArgs),
+    /// Fit the rules to transactions of which it is known whether they were fraud
+    Train(Box<train::TrainArgs>),
     /// Start, stop or reset the local AWS
     Local(local::LocalArgs),
 }
@@ -107,6 +116,9 @@ async fn run(command: Command, stop: &stop::Stop) -> Result<(), Exit> {
         Command::Label(args) => label::run(args).await,
         Command::Rules(args) => rules::run(args).await,
         Command::Load(args) => load::run(args, stop).await,
+        Command::Simulate(args) => simulate::run(&args),
+        Command::Eval(args) => eval::run(&args),
+        Command::Train(args) => train::run(*args).await,
         Command::Local(args) => local::run(args).await,
     }
 }

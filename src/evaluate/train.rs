@@ -277,13 +277,11 @@ impl Trainer {
     }
 }
 
-/// Limits, each with its rule.
-type Steps = Vec<(Rule, f32)>;
-/// What becomes of each rule.
-type Fates = Vec<(Rule, Fate)>;
+/// A rule and a limit that the fit may use.
+type Try = (Rule, f32);
 
-/// The steps that the fit may use, and which rules they belong to.
-fn steps_to_try(known: &[&Row], base: &Rules) -> (Steps, Fates) {
+/// The steps that the fit may use, and what then becomes of each rule.
+fn steps_to_try(known: &[&Row], base: &Rules) -> (Vec<Try>, Vec<(Rule, Fate)>) {
     let mut steps = Vec::new();
     let mut fates = Vec::new();
     for rule in Rule::ALL {

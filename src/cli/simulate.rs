@@ -1,0 +1,113 @@
+use super::exit::{self, Exit};
+use super::print;
+use clap::Args;
+use evaluate::csv::{CsvError, Writer};
+use evaluate::{Record, Size, simulate};
+use indicatif::{ProgressBar, ProgressStyle};
+use std::fs::File;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// Simulates card transactions, some of them fraud, and writes them as CSV in the order of time. The same seed gives the
+/// same transactions. Needs no project and no AWS.
+#[derive(Debug, Args)]
+pub struct SimulateArgs {
+    /// Which simulation: any number
+    #[arg(long, default_value_t = 1)]
+    seed: u64,
+    #[command(flatten)]
+    size: SizeArgs,
+    /// Where to write; - is standard output
+    #[arg(long, default_value = "-", value_name = "FILE")]
+    out: PathBuf,
+}
+
+/// How much is simulated.
+#[derive(Clone, Copy, Debug, Args)]
+pub struct SizeArgs {
+    /// How many days, from 2018-04-01
+    #[arg(long, default_value_t = Size::default().days, value_parser = clap::value_parser!(u32).range(1..=MOST_DAYS))]
+    pub days: u32,
+    /// How many customers
+    #[arg(long, default_value_t = Size::default().customers, value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    pub customers: u32,
+    /// How many terminals, which are the merchants
+    #[arg(long, default_value_t = Size::default().terminals, value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    pub terminals: u32,
+}
+
+/// Ten years: some 35 million transactions with the default customers, at 20 bytes each.
+const MOST_DAYS: i64 = 3_660;
+
+/// As many customers, or terminals, at most.
+const MOST: i64 = 100_000;
+
+impl From<SizeArgs> for Size {
+    fn from(args: SizeArgs) -> Self {
+        Self {
+            customers: args.customers,
+            terminals: args.terminals,
+            days: args.days,
+        }
+    }
+}
+
+pub fn run(args: &SimulateArgs) -> Result<(), Exit> {
+    let to_stdout = args.out == Path::new("-");
+    let failed = |why: CsvError| match &why {
+        // `fraudctl simulate | head`: there is nobody left to tell.
+        CsvError::Io(io) if to_stdout && io.kind() == ErrorKind::BrokenPipe => Exit::silent(exit::FAILED),
+        _ => Exit::failed(format!("cannot write {}: {why}", args.out.display())),
+    };
+    let writer = if to_stdout {
+        Writer::new(std::io::stdout().lock())
+    } else {
+        File::create(&args.out).map_err(CsvError::from).and_then(Writer::new)
+    };
+    let mut writer = writer.map_err(failed)?;
+    let simulation = simulate(args.seed, &args.size.into());
+    let total = simulation.len() as u64;
+    let bar = bar("writing", total);
+    let mut frauds = 0;
+    for (record, number) in simulation.zip(0_u64..) {
+        writer.write(&record).map_err(failed)?;
+        frauds += u64::from(is_fraud(&record));
+        if number.is_multiple_of(8_192) {
+            bar.set_position(number);
+        }
+    }
+    writer.finish().map_err(failed)?;
+    bar.finish_and_clear();
+    print::remark(format_args!(
+        "{total} transactions, {frauds} of them fraud, from seed {}",
+        args.seed
+    ));
+    Ok(())
+}
+
+fn is_fraud(record: &Record) -> bool {
+    record.fraud == Some(true)
+}
+
+/// How far something is, on standard error where that is a terminal.
+pub fn bar(what: &'static str, total: u64) -> ProgressBar {
+    let bar = ProgressBar::new(total);
+    // The template is a constant that a test parses.
+    if let Ok(style) = ProgressStyle::with_template(TEMPLATE) {
+        bar.set_style(style);
+    }
+    bar.set_message(what);
+    bar
+}
+
+const TEMPLATE: &str = "  {msg} {wide_bar} {human_pos} of {human_len} {elapsed}";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_template_is_one() {
+        assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+}

@@ -8,19 +8,21 @@ use crate::metrics::Ranking;
 const MOST_POINTS: usize = 200;
 
 const WIDTH: f64 = 1_080.0;
-const HEIGHT: f64 = 560.0;
 const PLOT: f64 = 420.0;
 const TOP: f64 = 70.0;
 const LEFTS: [f64; 2] = [80.0, 610.0];
+/// Where the legends begin: below the plots, so that they hide no curve.
+const LEGEND: f64 = TOP + PLOT + 68.0;
+const ROW: f64 = 18.0;
 
 /// Colours that people who see few colours tell apart too (Okabe and Ito's), and a dash for print.
 const STROKES: [(&str, &str); 7] = [
-    ("#0072b2", ""),
-    ("#d55e00", ""),
+    ("#0072b2", "none"),
+    ("#d55e00", "none"),
     ("#009e73", "7 3"),
     ("#cc79a7", "2 3"),
     ("#e69f00", "9 3 2 3"),
-    ("#56b4e9", ""),
+    ("#56b4e9", "none"),
     ("#000000", "4 4"),
 ];
 
@@ -36,9 +38,10 @@ pub fn svg(title: &str, curves: &[(&str, Ranking)]) -> String {
 }
 
 fn draw(out: &mut String, title: &str, curves: &[(&str, Ranking)]) -> fmt::Result {
+    let height = LEGEND + ROW * curves.len() as f64;
     writeln!(
         out,
-        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {HEIGHT}" width="{WIDTH}" height="{HEIGHT}" font-family="sans-serif" font-size="13" role="img">"#
+        r#"<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {WIDTH} {height}" width="{WIDTH}" height="{height}" font-family="sans-serif" font-size="13" role="img">"#
     )?;
     writeln!(out, "<title>{}</title>", escaped(title))?;
     writeln!(out, r#"<rect width="100%" height="100%" fill="white"/>"#)?;
@@ -68,23 +71,9 @@ fn draw(out: &mut String, title: &str, curves: &[(&str, Ranking)]) -> fmt::Resul
         let ap = ranking
             .average_precision()
             .map_or_else(|| "-".to_owned(), |ap| format!("{ap:.3}"));
-        let row = curves.len() - number;
-        legend(
-            out,
-            LEFTS[0] + 0.42 * PLOT,
-            TOP + PLOT - 18.0 * row as f64,
-            stroke,
-            name,
-            &format!("AUC {auc}"),
-        )?;
-        legend(
-            out,
-            LEFTS[1] + 0.42 * PLOT,
-            TOP + 4.0 + 18.0 * (number + 1) as f64,
-            stroke,
-            name,
-            &format!("AP {ap}"),
-        )?;
+        let y = LEGEND + ROW * number as f64;
+        legend(out, LEFTS[0], y, stroke, name, &format!("AUC {auc}"))?;
+        legend(out, LEFTS[1], y, stroke, name, &format!("AP {ap}"))?;
     }
     writeln!(out, "</svg>")
 }

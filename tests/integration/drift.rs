@@ -717,6 +717,7 @@ fn drift_of_a_function_is_repaired() {
         "dead_letter_arn",
         "description",
         "environment.ENVIRONMENT",
+        "environment.IDEMPOTENCY_TABLE",
         "environment.MORE",
         "environment.SNS_TOPIC_ARN",
         "handler",

@@ -178,3 +178,79 @@ fn a_dry_run_tells_what_other_rules_would_have_made_of_what_is_stored() {
         "{since:#}"
     );
 }
+
+#[test]
+fn training_from_the_table_is_training_from_what_is_stored_in_it() {
+    let env = Environment::new();
+    env.up();
+    let path = |name: &str| {
+        let path = env.state_folder().join(name);
+        path.to_str().expect("a plain path").to_owned()
+    };
+    let size = ["--customers", "100", "--terminals", "200", "--days", "60"];
+    let simulated = path("simulated.csv");
+    let simulate = [&["simulate", "--seed", "7", "--out", &simulated][..], &size].concat();
+    env.run(&simulate).exits(0);
+
+    let text = fs::read_to_string(&simulated).expect("what was simulated");
+    let mut lines = text.lines();
+    let header = lines.next().expect("the columns");
+    let columns: Vec<&str> = header.split(',').collect();
+    let column = |name: &str| columns.iter().position(|column| *column == name).expect(name);
+    let [id, user, merchant, location, amount, timestamp, fraud, labelled_at] = [
+        "transaction_id",
+        "user_id",
+        "merchant",
+        "location",
+        "amount",
+        "timestamp",
+        "fraud",
+        "labelled_at",
+    ]
+    .map(column);
+    let mut rows: Vec<Vec<&str>> = lines.map(|line| line.split(',').collect()).collect();
+    // The order in which a table is read: the time, and then the id.
+    rows.sort_by_key(|row| (row[timestamp].parse::<u64>().expect("seconds"), row[id]));
+    let sorted: Vec<String> = rows.iter().map(|row| row.join(",")).collect();
+    fs::write(path("sorted.csv"), format!("{header}\n{}\n", sorted.join("\n"))).expect("a file");
+
+    let put = rows.iter().map(|row| {
+        let label = if row[fraud] == "true" || row[fraud] == "1" {
+            "fraud"
+        } else {
+            "ok"
+        };
+        json!({"PutRequest": {"Item": {
+            "transaction_id": {"S": row[id]},
+            "user_id": {"S": row[user]},
+            "merchant": {"S": row[merchant]},
+            "location": {"S": row[location]},
+            "amount": {"N": row[amount]},
+            "timestamp": {"N": row[timestamp]},
+            "label": {"S": label},
+            "labelled_at": {"N": row[labelled_at]},
+        }}})
+    });
+    let requests: Vec<Value> = put.collect();
+    let params = json!({"table": "transactions-dev", "requests": requests});
+    env.aws.call("bridge", "batch_write", params);
+
+    let train = |from: &str, out: &str| {
+        let out = path(out);
+        let run = env.run(&["train", "--from", from, "--out", &out, "--json"]).exits(0);
+        (run.json(), fs::read_to_string(out).expect("a rules file"))
+    };
+    let (report, of_table) = train("table", "table.json");
+    let (_, of_file) = train(&path("sorted.csv"), "file.json");
+    assert_eq!(of_table, of_file);
+    assert!(
+        report["frauds"].as_u64().is_some_and(|frauds| frauds > 20),
+        "{report:#}"
+    );
+    // The candidate is a rules file that the others take.
+    let dry_run = env
+        .run(&["rules", "dry-run", &path("table.json"), "--json"])
+        .exits(0)
+        .json();
+    assert_eq!(dry_run["replayed"].as_u64(), Some(rows.len() as u64), "{dry_run:#}");
+}

@@ -42,8 +42,13 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
     };
     deployment.run(store).await?;
     // What a killed `load` left behind belongs to the environment as well.
-    for queue in tap::remove_queues(&scope.aws, &scope.settings.env, u64::MAX).await? {
-        progress.say(&format!("removed {queue}, which a load that was killed had left"));
+    match tap::remove_queues(&scope.aws, &scope.settings.env, u64::MAX).await {
+        Ok(queues) => queues
+            .iter()
+            .for_each(|queue| progress.say(&format!("removed {queue}, which a load that was killed had left"))),
+        Err(why) => progress.say(&format!(
+            "note: queues that a killed load may have left were not looked for: {why}"
+        )),
     }
     Ok(())
 }

@@ -202,6 +202,8 @@ impl Parts<'_> {
                 tags: stack.tags(&at("policy")),
             },
         );
+        // A function of before needs the rights of before until its successor, which waits for the table, takes its place.
+        graph.after(&own, &[&self.storage.table]);
         let managed = |name: &str| format!("arn:{}:iam::aws:policy/{name}", stack.partition);
         let attachments = [
             ("logging", managed("service-role/AWSLambdaBasicExecutionRole")),

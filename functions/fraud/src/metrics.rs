@@ -33,10 +33,14 @@ pub enum Metric {
     Conflicts,
     /// Requests refused because they are no transaction.
     Invalid,
-    /// Requests or runs that failed.
+    /// Requests that failed.
     Errors,
-    /// From receipt to answer.
+    /// From receipt to answer, of a request.
     Latency,
+    /// Runs of the analyzer that failed.
+    AnalyzerErrors,
+    /// How long a run of the analyzer took, with its waiting for the end of its window.
+    AnalyzerLatency,
     /// Alerts about patterns published.
     PatternAlerts,
     /// Suspicious transactions in the window of a run.
@@ -64,6 +68,8 @@ impl Metric {
             Self::Invalid => "Invalid",
             Self::Errors => "Errors",
             Self::Latency => "Latency",
+            Self::AnalyzerErrors => "AnalyzerErrors",
+            Self::AnalyzerLatency => "AnalyzerLatency",
             Self::PatternAlerts => "PatternAlerts",
             Self::SuspiciousInWindow => "SuspiciousInWindow",
             Self::RulesFallback => "RulesFallback",
@@ -74,7 +80,7 @@ impl Metric {
 
     const fn unit(self) -> &'static str {
         match self {
-            Self::Latency => "Milliseconds",
+            Self::Latency | Self::AnalyzerLatency => "Milliseconds",
             Self::ConsumedReadUnits => "None",
             _ => "Count",
         }

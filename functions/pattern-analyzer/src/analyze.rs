@@ -74,15 +74,16 @@ async fn run(
     done: &mut Done,
 ) -> Result<Found, AnalyzeError> {
     let now = invocation.now_millis / 1_000;
-    let until = event.time()?.unwrap_or(now + 1);
+    // A time that lies ahead is not believed: the runs until then would find that all was done.
+    let until = event.time()?.unwrap_or(u64::MAX).min(now + 1);
     done.until = Some(until);
+    // Alerts that stayed behind come first: a long time to catch up with must not keep them back.
+    let sweeping = sweep(outside, now, &mut done.swept).await;
     outside.settled(until).await;
-    // Each does its work even where the other cannot.
-    let found = patterns::find(outside, until, now).await;
-    done.found = found.as_ref().ok().copied();
-    let (swept, sweeping) = sweep(outside, now).await;
-    done.swept = Some(swept);
-    let found = found?;
+    let found = done.found.insert(Found::default());
+    let finding = patterns::find(outside, until, now, found).await;
+    let found = *found;
+    finding?;
     sweeping?;
     Ok(found)
 }
@@ -97,23 +98,26 @@ impl Done {
         field("items_read", consumed.items.into());
         let took = u64::try_from(took.as_millis()).unwrap_or(u64::MAX);
         let mut metrics = vec![
-            (Metric::Latency, json!(took)),
+            (Metric::AnalyzerLatency, json!(took)),
             (Metric::ConsumedReadUnits, json!(consumed.units)),
         ];
         if let Some(found) = self.found {
             field("windows", found.windows.into());
-            metrics.push((Metric::SuspiciousInWindow, found.suspicious_count.into()));
+            if why.is_none() {
+                metrics.push((Metric::SuspiciousInWindow, found.suspicious_count.into()));
+            }
             metrics.push((Metric::PatternAlerts, found.alerts.into()));
         }
         if let Some(swept) = self.swept {
             metrics.push((Metric::AlertsSwept, swept.sent.into()));
-            metrics.push((Metric::PendingAlerts, swept.left.into()));
+            let waiting = self.found.map_or(0, |found| found.waiting);
+            metrics.push((Metric::PendingAlerts, (swept.left + waiting).into()));
         }
         let (level, event): (fn(&str, Value), _) = match why {
             None => (log::info, "patterns_analyzed"),
             Some(why) => {
                 field("error", log::causes(why).into());
-                metrics.push((Metric::Errors, 1.into()));
+                metrics.push((Metric::AnalyzerErrors, 1.into()));
                 (log::error, "analysis_failed")
             }
         };

@@ -1,6 +1,7 @@
 //! The world around the analysis, as AWS.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasher as _, Hasher as _, RandomState};
 use std::sync::Mutex;
 use std::time::Duration;
 
@@ -10,7 +11,7 @@ use aws_sdk_dynamodb::types::{AttributeValue, ReturnConsumedCapacity};
 use fraud::Window;
 use fraud::settings::Settings;
 use fraud::stored::{BUCKET_SECONDS, PENDING, PENDING_INDEX, RECORD_ID, SUSPICIOUS_INDEX, attribute, bucket};
-use runtime::{BoxError, Publisher, clients, clock};
+use runtime::{BoxError, Publisher, clients, clock, conflict};
 
 use crate::failure::AnalyzeError;
 use crate::kept::{self, VERSION, number};
@@ -43,9 +44,12 @@ impl Aws {
     }
 
     /// The same, counting what one run consumes.
-    pub fn for_one_run(&self) -> Run<'_> {
+    pub fn for_one_run(&self, invocation_id: &str) -> Run<'_> {
+        // Lambda tries an event again under the same id.
+        let chance = RandomState::new().build_hasher().finish();
         Run {
             aws: self,
+            writer: format!("{invocation_id} {chance:016x}"),
             consumed: Mutex::default(),
         }
     }
@@ -54,6 +58,7 @@ impl Aws {
 /// One run.
 pub struct Run<'a> {
     aws: &'a Aws,
+    writer: String,
     consumed: Mutex<Consumed>,
 }
 
@@ -90,6 +95,10 @@ fn searching(what: &'static str) -> impl Fn(BoxError) -> AnalyzeError {
 }
 
 impl Outside for Run<'_> {
+    fn writer(&self) -> &str {
+        &self.writer
+    }
+
     async fn settled(&self, until: u64) {
         let until = Duration::from_secs(until) + SETTLING;
         let now = Duration::from_millis(clock::now_millis());
@@ -170,22 +179,20 @@ impl Outside for Run<'_> {
     }
 
     async fn claim(&self, pending: &Pending, now: u64) -> Result<bool, BoxError> {
-        let claimed = self
-            .aws
-            .dynamodb
-            .update_item()
-            .table_name(&self.aws.transactions)
-            .set_key(Some(key(pending)))
-            .update_expression("SET #claimed = :now")
-            .condition_expression(
-                "attribute_exists(#pending) AND (attribute_not_exists(#claimed) OR #claimed <= :dead)",
-            )
-            .expression_attribute_names("#pending", attribute::PENDING_ALERT)
-            .expression_attribute_names("#claimed", attribute::ALERT_CLAIMED_AT)
-            .expression_attribute_values(":now", number(now))
-            .expression_attribute_values(":dead", number(now.saturating_sub(LEASE)))
-            .send()
-            .await;
+        let call = || {
+            let call = self.aws.dynamodb.update_item().table_name(&self.aws.transactions);
+            call.set_key(Some(key(pending)))
+                .update_expression("SET #claimed = :now")
+                .condition_expression(
+                    "attribute_exists(#pending) AND (attribute_not_exists(#claimed) OR #claimed <= :dead)",
+                )
+                .expression_attribute_names("#pending", attribute::PENDING_ALERT)
+                .expression_attribute_names("#claimed", attribute::ALERT_CLAIMED_AT)
+                .expression_attribute_values(":now", number(now))
+                .expression_attribute_values(":dead", number(now.saturating_sub(LEASE)))
+                .send()
+        };
+        let claimed = conflict::unhindered(call).await;
         match claimed {
             Ok(_) => Ok(true),
             Err(why)
@@ -200,19 +207,19 @@ impl Outside for Run<'_> {
     }
 
     async fn mark_sent(&self, pending: &Pending, now: u64) -> Result<(), BoxError> {
-        self.aws
-            .dynamodb
-            .update_item()
-            .table_name(&self.aws.transactions)
-            .set_key(Some(key(pending)))
-            .update_expression("SET #sent = :now REMOVE #pending, #message, #claimed")
-            .expression_attribute_names("#sent", attribute::ALERT_SENT_AT)
-            .expression_attribute_names("#pending", attribute::PENDING_ALERT)
-            .expression_attribute_names("#message", attribute::ALERT_MESSAGE)
-            .expression_attribute_names("#claimed", attribute::ALERT_CLAIMED_AT)
-            .expression_attribute_values(":now", number(now))
-            .send()
-            .await?;
+        let call = || {
+            let call = self.aws.dynamodb.update_item().table_name(&self.aws.transactions);
+            call.set_key(Some(key(pending)))
+                .update_expression("SET #sent = :now REMOVE #pending, #message, #claimed")
+                .expression_attribute_names("#sent", attribute::ALERT_SENT_AT)
+                .expression_attribute_names("#pending", attribute::PENDING_ALERT)
+                .expression_attribute_names("#message", attribute::ALERT_MESSAGE)
+                .expression_attribute_names("#claimed", attribute::ALERT_CLAIMED_AT)
+                .expression_attribute_values(":now", number(now))
+                .send()
+        };
+        // A label is given in a transaction that holds the item.
+        conflict::unhindered(call).await?;
         Ok(())
     }
 

@@ -13,6 +13,7 @@ type Item = HashMap<String, AttributeValue>;
 
 /// The attribute that tells one version from the next.
 pub const VERSION: &str = "version";
+const WRITER: &str = "writer";
 const FROM: &str = "analyzed_from";
 const UNTIL: &str = "analyzed_until";
 const ALERTED_UNTIL: &str = "alerted_until";
@@ -30,6 +31,7 @@ pub fn item(kept: &Kept) -> Item {
     let mut item = Item::from([
         (RECORD_ID.to_owned(), key()),
         (VERSION.to_owned(), number(kept.version)),
+        (WRITER.to_owned(), AttributeValue::S(kept.writer.clone())),
     ]);
     if let Some(progress) = kept.progress {
         item.insert(FROM.to_owned(), number(progress.from));
@@ -76,6 +78,11 @@ pub fn kept(item: &Item) -> Result<Kept, BoxError> {
     };
     Ok(Kept {
         version: read(item, VERSION)?,
+        writer: item
+            .get(WRITER)
+            .and_then(|writer| writer.as_s().ok())
+            .cloned()
+            .unwrap_or_default(),
         progress,
         outbox: outbox.iter().map(outgoing).collect::<Result<_, BoxError>>()?,
     })
@@ -110,6 +117,7 @@ mod tests {
         for (progress, outbox) in [(None, vec![]), (Some(progress), vec![alert])] {
             let original = Kept {
                 version: 3,
+                writer: "run-1".to_owned(),
                 progress,
                 outbox,
             };

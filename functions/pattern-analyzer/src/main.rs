@@ -42,7 +42,12 @@ async fn main() -> Result<(), Error> {
                 now_millis,
                 limit: limits::of_run(now_millis, context.deadline),
             };
-            analyze::handle(&aws.for_one_run(), &event.unwrap_or_default(), invocation).await
+            analyze::handle(
+                &aws.for_one_run(&context.request_id),
+                &event.unwrap_or_default(),
+                invocation,
+            )
+            .await
         },
     ))
     .await

@@ -19,6 +19,8 @@ pub struct Suspicious {
 pub struct Kept {
     /// How often it was kept; who keeps it again must have seen the last.
     pub version: u64,
+    /// Which run kept it. Two runs that do the same at the same time must not take each other's for their own.
+    pub writer: String,
     /// How far they got; nothing before the first run.
     pub progress: Option<Progress>,
     /// Alerts about patterns that are still to be sent.
@@ -47,6 +49,9 @@ pub struct Pending {
 
 /// What the analysis needs done outside of itself.
 pub trait Outside {
+    /// A name that no other run has, not even another try of the same event.
+    fn writer(&self) -> &str;
+
     /// Waits until every transaction from before `until` can be found.
     async fn settled(&self, until: u64);
 

@@ -10,8 +10,17 @@ use crate::outside::{Kept, Outgoing, Outside, Suspicious};
 /// How often a run begins anew when another was faster. Two may run at once.
 const TRIES: u32 = 8;
 
+/// No more windows than this are looked at before what was found is kept: who has many to catch up with gets on even
+/// where time is short.
+const MOST_AT_ONCE: usize = 24;
+
+/// Nor are more looked at once so many bytes of messages wait to be sent. A message has 200 KiB at most, and all that is
+/// kept is one item of at most 400 KB
+/// (<https://docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html>).
+const MOST_WAITING: usize = 100 * 1024;
+
 /// What a run found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Found {
     /// Suspicious transactions in the window before the run's time.
     pub suspicious_count: u64,
@@ -19,26 +28,35 @@ pub struct Found {
     pub windows: usize,
     /// Alerts published.
     pub alerts: u64,
+    /// Alerts that are kept and not published yet.
+    pub waiting: u64,
 }
 
 /// Looks at every window up to `until` that no run has looked at, in a run that began at `now`.
 ///
 /// Guarantees: what was found is kept together with how far the run got, in one write that only the faster of two runs
-/// can make. So no transaction is told of twice and none is missed, whatever happens in between. An alert is kept until
-/// it is published.
+/// can make. So no transaction is told of twice, and none that could be seen in time is missed, whatever happens in
+/// between. An alert is kept until it is published.
 ///
 /// Caveats: where a run dies between publishing an alert and noting it, the next one publishes it again; both messages
-/// have the same `alert_id`.
-pub async fn find(outside: &impl Outside, until: u64, now: u64) -> Result<Found, AnalyzeError> {
-    for _ in 0..TRIES {
+/// have the same `alert_id`. A transaction that is stored later than [`Outside::settled`] waits for is in no pattern.
+pub async fn find(outside: &impl Outside, until: u64, now: u64, found: &mut Found) -> Result<(), AnalyzeError> {
+    let mut lost = 0;
+    let mut latest = None;
+    loop {
         let mut kept = outside.kept().await?;
         let before = kept.clone();
+        found.waiting = kept.outbox.len() as u64;
         let windows = Progress::windows(kept.progress, until);
-        let mut suspicious_count = None;
-        for window in &windows {
-            let found = outside.suspicious(*window).await?;
-            suspicious_count = Some(found.len() as u64);
-            look(&mut kept, *window, &found, now);
+        let mut looked = 0;
+        for window in windows.iter().take(MOST_AT_ONCE) {
+            if waiting(&kept) >= MOST_WAITING {
+                break;
+            }
+            let suspicious = outside.suspicious(*window).await?;
+            latest = (window.until == until).then_some(suspicious.len() as u64);
+            look(&mut kept, *window, &suspicious, now);
+            looked += 1;
         }
         let due: Vec<String> = kept
             .outbox
@@ -47,23 +65,34 @@ pub async fn find(outside: &impl Outside, until: u64, now: u64) -> Result<Found,
             .collect();
         if kept != before {
             kept.version += 1;
+            kept.writer = outside.writer().to_owned();
             if !outside.keep(&kept).await? {
+                lost += 1;
+                if lost == TRIES {
+                    return Err(AnalyzeError::Crowded);
+                }
                 continue;
             }
         }
-        send(outside, kept, &due).await?;
-        let suspicious_count = match suspicious_count {
-            Some(count) => count,
-            // All was looked at before; it is counted for the answer alone.
-            None => outside.suspicious(Window::before(until)).await?.len() as u64,
-        };
-        return Ok(Found {
-            suspicious_count,
-            windows: windows.len(),
-            alerts: due.len() as u64,
-        });
+        found.windows += looked;
+        found.waiting = kept.outbox.len() as u64;
+        send(outside, kept, &due, found).await?;
+        // Where nothing could be looked at because of what waits, there is no use in trying again at once.
+        if looked == windows.len() || looked == 0 {
+            break;
+        }
     }
-    Err(AnalyzeError::Crowded)
+    found.suspicious_count = match latest {
+        Some(count) => count,
+        // All was looked at before; it is counted for the answer alone.
+        None => outside.suspicious(Window::before(until)).await?.len() as u64,
+    };
+    Ok(())
+}
+
+/// The bytes of the messages that wait to be sent.
+fn waiting(kept: &Kept) -> usize {
+    kept.outbox.iter().map(|alert| alert.message.len()).sum()
 }
 
 /// Looks at one window.
@@ -93,20 +122,28 @@ fn take(alert: &mut Outgoing, before: &Kept, now: u64) -> Option<String> {
     })
 }
 
-/// Publishes these alerts and takes them from the outbox.
-async fn send(outside: &impl Outside, mut kept: Kept, due: &[String]) -> Result<(), AnalyzeError> {
-    if due.is_empty() {
-        return Ok(());
-    }
+/// Publishes these alerts, and takes those that were published from the outbox, also where others could not be.
+async fn send(outside: &impl Outside, mut kept: Kept, due: &[String], found: &mut Found) -> Result<(), AnalyzeError> {
+    let mut published = Vec::new();
+    let mut outcome = Ok(());
     for message in due {
-        let published = outside.publish(PATTERN_SUBJECT, message).await;
-        published.map_err(AnalyzeError::Publish)?;
+        match outside.publish(PATTERN_SUBJECT, message).await {
+            Ok(()) => published.push(message),
+            Err(why) if outcome.is_ok() => outcome = Err(AnalyzeError::Publish(why)),
+            Err(_) => {}
+        }
+    }
+    found.alerts += published.len() as u64;
+    if published.is_empty() {
+        return outcome;
     }
     for _ in 0..TRIES {
-        kept.outbox.retain(|alert| !due.contains(&alert.message));
+        kept.outbox.retain(|alert| !published.contains(&&alert.message));
         kept.version += 1;
+        kept.writer = outside.writer().to_owned();
         if outside.keep(&kept).await? {
-            return Ok(());
+            found.waiting = kept.outbox.len() as u64;
+            return outcome;
         }
         kept = outside.kept().await?;
     }

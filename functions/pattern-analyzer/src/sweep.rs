@@ -15,7 +15,8 @@ pub struct Swept {
     pub left: u64,
 }
 
-/// Sends every alert that stayed pending, in a run that began at `now`.
+/// Sends every alert that stayed pending, in a run that began at `now`. How far it got stands in `swept` at every
+/// moment, and nothing where it is not known how many there are.
 ///
 /// Guarantees: an alert is taken from the pending ones only after it was published. Two runs at once do not publish the
 /// same one.
@@ -23,27 +24,25 @@ pub struct Swept {
 /// # Errors
 ///
 /// The first failure, after all others were tried too: one alert that cannot be sent keeps none of the others back.
-pub async fn sweep(outside: &impl Outside, now: u64) -> (Swept, Result<(), AnalyzeError>) {
-    let mut swept = Swept::default();
-    let pending = match outside.pending(now.saturating_sub(REQUEST)).await {
-        Ok(pending) => pending,
-        Err(why) => return (swept, Err(why)),
-    };
+pub async fn sweep(outside: &impl Outside, now: u64, swept: &mut Option<Swept>) -> Result<(), AnalyzeError> {
+    let pending = outside.pending(now.saturating_sub(REQUEST)).await?;
+    let swept = swept.insert(Swept {
+        sent: 0,
+        left: pending.len() as u64,
+    });
     let mut outcome = Ok(());
     for alert in &pending {
         match send(outside, alert, now).await {
-            Ok(true) => swept.sent += 1,
-            // Sent meanwhile, or about to be.
-            Ok(false) => {}
-            Err(why) => {
-                swept.left += 1;
-                if outcome.is_ok() {
-                    outcome = Err(why);
-                }
+            Ok(sent) => {
+                swept.left -= 1;
+                // Else it was sent meanwhile, or is about to be.
+                swept.sent += u64::from(sent);
             }
+            Err(why) if outcome.is_ok() => outcome = Err(why),
+            Err(_) => {}
         }
     }
-    (swept, outcome)
+    outcome
 }
 
 async fn send(outside: &impl Outside, alert: &Pending, now: u64) -> Result<bool, AnalyzeError> {

@@ -4,6 +4,7 @@
 
 pub mod clients;
 pub mod clock;
+pub mod conflict;
 pub mod log;
 pub mod publisher;
 

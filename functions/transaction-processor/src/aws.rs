@@ -62,6 +62,8 @@ impl Aws {
         let transaction = self.transactions.put(entry)?;
         let call = self.dynamodb.transact_write_items();
         let sent = call
+            // A try after one whose reply was lost is known to be the same, and succeeds if that one did.
+            .set_client_request_token(token(entry.token))
             .transact_items(TransactWriteItem::builder().put(record).build())
             .transact_items(TransactWriteItem::builder().put(transaction).build())
             .send()
@@ -73,10 +75,17 @@ impl Aws {
     }
 }
 
+/// What DynamoDB takes as a token: 1 to 36 characters, as Lambda's ids are. Without one the SDK makes one for each try.
+fn token(text: &str) -> Option<String> {
+    (1..=36).contains(&text.len()).then(|| text.to_owned())
+}
+
 /// Why a write did not take place.
 enum Refused {
-    /// Another write of the same items is under way, or too many are. A moment later it may work.
+    /// Another write of the same items was in the way, or too many writes were. A moment later it may work.
     Busy(BoxError),
+    /// An earlier try of this very write is still under way.
+    UnderWay(BoxError),
     /// It will not work.
     Failed(BoxError),
 }
@@ -88,23 +97,22 @@ impl<E: Into<BoxError>> From<E> for Refused {
 }
 
 fn refusal(error: SdkError<TransactWriteItemsError>) -> Result<Stored, Refused> {
-    let busy = match error.as_service_error() {
+    let refused: fn(BoxError) -> Refused = match error.as_service_error() {
         Some(TransactWriteItemsError::TransactionCanceledException(cancelled)) => {
             let reasons = cancelled.cancellation_reasons();
             if let Some(earlier) = reasons.iter().find_map(stored_before) {
                 return Ok(Stored::Before(earlier?));
             }
-            reasons.iter().any(passes)
+            if reasons.iter().any(passes) {
+                Refused::Busy
+            } else {
+                Refused::Failed
+            }
         }
-        Some(TransactWriteItemsError::TransactionInProgressException(_)) => true,
-        _ => false,
+        Some(TransactWriteItemsError::TransactionInProgressException(_)) => Refused::UnderWay,
+        _ => Refused::Failed,
     };
-    let error = BoxError::from(error);
-    Err(if busy {
-        Refused::Busy(error)
-    } else {
-        Refused::Failed(error)
-    })
+    Err(refused(error.into()))
 }
 
 /// The record that stood in the way.
@@ -163,13 +171,20 @@ impl Outside for Aws {
     async fn store(&self, entry: &Entry<'_>) -> Result<Stored, ProcessError> {
         let mut tried = 1;
         loop {
-            match self.try_to_store(entry).await {
+            let lost = match self.try_to_store(entry).await {
                 Ok(stored) => return Ok(stored),
-                Err(Refused::Busy(_)) if tried < TRIES => {}
-                Err(Refused::Busy(error) | Refused::Failed(error)) => return Err(ProcessError::Store(error)),
-            }
+                Err(Refused::Busy(_)) if tried < TRIES => true,
+                Err(Refused::UnderWay(_)) if tried < TRIES => false,
+                Err(Refused::Busy(error) | Refused::UnderWay(error) | Refused::Failed(error)) => {
+                    return Err(ProcessError::Store(error));
+                }
+            };
             tokio::time::sleep(PAUSE * tried).await;
             tried += 1;
+            // Whoever was in the way has stored it by now, most likely: to look is gentler than to write again.
+            if lost && let Some(earlier) = self.earlier(&entry.transaction.transaction_id).await? {
+                return Ok(Stored::Before(earlier));
+            }
         }
     }
 
@@ -218,6 +233,14 @@ mod tests {
         assert!(passes(&because("ThrottlingError")));
         assert!(!passes(&because("ValidationError")));
         assert!(!passes(&because("None")));
+    }
+
+    #[test]
+    fn an_id_of_lambda_is_a_token() {
+        let id = "8a9f6d3e-2c1b-4a5d-9e8f-7a6b5c4d3e2f";
+        assert_eq!(token(id).as_deref(), Some(id));
+        assert_eq!(token(""), None);
+        assert_eq!(token(&id.repeat(2)), None);
     }
 
     #[test]

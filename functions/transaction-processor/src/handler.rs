@@ -48,7 +48,7 @@ impl Invocation<'_> {
 pub async fn handle(outside: &impl Outside, event: &ProxyEvent, invocation: Invocation<'_>) -> Answer {
     let begun = Instant::now();
     let request_id = event.request_id().unwrap_or(invocation.id);
-    let processed = tokio::time::timeout(invocation.limit, process(outside, event, invocation.now())).await;
+    let processed = tokio::time::timeout(invocation.limit, process(outside, event, invocation)).await;
     let outcome = processed.unwrap_or_else(|_| Err(ProcessError::TooSlow(invocation.limit.as_millis()).into()));
     let answer = match &outcome {
         Ok(Processed::New { record, .. } | Processed::Again { record, .. }) => Answer::processed(record.answer.clone()),
@@ -104,7 +104,8 @@ impl From<ProcessError> for Refusal {
     }
 }
 
-async fn process(outside: &impl Outside, event: &ProxyEvent, now: u64) -> Result<Processed, Refusal> {
+async fn process(outside: &impl Outside, event: &ProxyEvent, invocation: Invocation<'_>) -> Result<Processed, Refusal> {
+    let now = invocation.now();
     let transaction = Transaction::parse(&event.body()?)?;
     // One round trip, however slow each of them is.
     let (earlier, history, merchant, parameters) = tokio::join!(
@@ -137,6 +138,7 @@ async fn process(outside: &impl Outside, event: &ProxyEvent, now: u64) -> Result
         timestamp: now,
         alert: alert.as_ref(),
         record: &record,
+        token: invocation.id,
     };
     if let Stored::Before(earlier) = outside.store(&entry).await? {
         return Ok(again(transaction, earlier, &record.payload));

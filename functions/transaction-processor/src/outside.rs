@@ -38,6 +38,8 @@ pub struct Entry<'a> {
     pub alert: Option<&'a Alert>,
     /// What the next request with this id is told.
     pub record: &'a Record,
+    /// The same for every try of this request, and another for every other request.
+    pub token: &'a str,
 }
 
 /// What came of storing an entry.

@@ -6,7 +6,7 @@ use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeValue, Put};
 use fraud::stored::{PENDING, USER_INDEX, attribute, bucket};
 use fraud::{HISTORY_LIMIT, Past, Reason};
-use runtime::BoxError;
+use runtime::{BoxError, conflict};
 
 use crate::outside::Entry;
 
@@ -52,18 +52,20 @@ impl Transactions {
 
     /// Notes that the alert was sent, so that nobody sends it again. Writing it twice does no harm.
     pub async fn mark_sent(&self, transaction_id: &str, timestamp: u64, now: u64) -> Result<(), BoxError> {
-        self.client
-            .update_item()
-            .table_name(&self.table)
-            .key(attribute::TRANSACTION_ID, AttributeValue::S(transaction_id.to_owned()))
-            .key(attribute::TIMESTAMP, AttributeValue::N(timestamp.to_string()))
-            .update_expression("SET #sent = :now REMOVE #pending, #message")
-            .expression_attribute_names("#sent", attribute::ALERT_SENT_AT)
-            .expression_attribute_names("#pending", attribute::PENDING_ALERT)
-            .expression_attribute_names("#message", attribute::ALERT_MESSAGE)
-            .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
-            .send()
-            .await?;
+        let call = || {
+            let id = AttributeValue::S(transaction_id.to_owned());
+            let call = self.client.update_item().table_name(&self.table);
+            call.key(attribute::TRANSACTION_ID, id)
+                .key(attribute::TIMESTAMP, AttributeValue::N(timestamp.to_string()))
+                .update_expression("SET #sent = :now REMOVE #pending, #message")
+                .expression_attribute_names("#sent", attribute::ALERT_SENT_AT)
+                .expression_attribute_names("#pending", attribute::PENDING_ALERT)
+                .expression_attribute_names("#message", attribute::ALERT_MESSAGE)
+                .expression_attribute_values(":now", AttributeValue::N(now.to_string()))
+                .send()
+        };
+        // Another request for the same transaction may be trying to store it at this very moment.
+        conflict::unhindered(call).await?;
         Ok(())
     }
 }
@@ -152,6 +154,7 @@ mod tests {
             timestamp: NOW,
             alert: alerts.then_some(&alert),
             record: &record,
+            token: "token",
         })
     }
 

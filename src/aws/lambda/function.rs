@@ -142,11 +142,13 @@ impl Reconciler for Function {
     }
 
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
-        if changes.any(&["code_sha256", "architecture"]) {
-            self.update_code(spec).await?;
-        }
+        // New code may need a variable that is new as well, and would not start without; what old code does not know, it does
+        // not mind.
         if changes.any(CONFIGURATION) {
             self.update_configuration(spec, changes).await?;
+        }
+        if changes.any(&["code_sha256", "architecture"]) {
+            self.update_code(spec).await?;
         }
         if changes.has("reserved_concurrency") {
             self.reserve(spec).await?;

@@ -17,7 +17,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub struct EvalArgs {
     /// Which simulation. The built-in rules were chosen on others
-    #[arg(long, default_value_t = 11)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 11)]
     seed: u64,
     /// Several simulations, one after the other, and their mean
     #[arg(long, value_delimiter = ',', value_name = "SEED,SEED,...", conflicts_with = "seed")]
@@ -45,11 +45,13 @@ pub fn run(args: &EvalArgs) -> Result<(), Exit> {
     }
     if args.seeds.is_empty() {
         let evaluation = evaluate(args.seed, args.size, &scorers)?;
+        // The figures first: they cost more than the picture.
+        let run = Run::of(&evaluation);
+        if args.json { json::print(&run) } else { run.print() }?;
         if let Some(file) = &args.svg {
             draw(file, &evaluation)?;
         }
-        let run = Run::of(&evaluation);
-        return if args.json { json::print(&run) } else { run.print() };
+        return Ok(());
     }
     let mut runs = Vec::new();
     for seed in &args.seeds {

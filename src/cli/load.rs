@@ -30,13 +30,13 @@ const USAGE_PLAN: &str = "api.usage_plan";
 #[derive(Debug, Args)]
 pub struct LoadArgs {
     /// Transactions a second
-    #[arg(long, default_value = "5", value_parser = rate)]
+    #[arg(long, allow_negative_numbers = true, default_value = "5", value_parser = rate)]
     rate: f64,
     /// For how long, as 90s, 5m or 1h
     #[arg(long, default_value = "30s", value_parser = length)]
     duration: Duration,
     /// What the transactions are simulated from: the same seed gives the same ones, but for their ids
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     seed: u64,
     /// Do not ask when the usage plan's quota will not last
     #[arg(long, short)]

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
     /// Which simulation: any number
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
     size: SizeArgs,
@@ -26,13 +26,13 @@ pub struct SimulateArgs {
 #[derive(Clone, Copy, Debug, Args)]
 pub struct SizeArgs {
     /// How many days, from 2018-04-01
-    #[arg(long, default_value_t = Size::default().days, value_parser = clap::value_parser!(u32).range(1..=MOST_DAYS))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = Size::default().days, value_parser = clap::value_parser!(u32).range(1..=MOST_DAYS))]
     pub days: u32,
     /// How many customers
-    #[arg(long, default_value_t = Size::default().customers, value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = Size::default().customers, value_parser = clap::value_parser!(u32).range(1..=MOST))]
     pub customers: u32,
     /// How many terminals, which are the merchants
-    #[arg(long, default_value_t = Size::default().terminals, value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    #[arg(long, allow_negative_numbers = true, default_value_t = Size::default().terminals, value_parser = clap::value_parser!(u32).range(1..=MOST))]
     pub terminals: u32,
 }
 

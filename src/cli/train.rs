@@ -10,7 +10,7 @@ use clap::Args;
 use evaluate::csv::Reader;
 use evaluate::train::{Fate, HeldOut, TrainReport};
 use evaluate::{Record, Size, TrainError, TrainOptions, Trained, Trainer, simulate};
-use fraud::Rules;
+use fraud::{Rules, Smoothing};
 use serde_json::{Value, json};
 use std::convert::Infallible;
 use std::fs::File;
@@ -28,7 +28,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "simulate|table|FILE")]
     from: Source,
     /// Which simulation, with `--from simulate`
-    #[arg(long, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
     seed: u64,
     #[command(flatten)]
     size: SizeArgs,
@@ -36,7 +36,7 @@ pub struct TrainArgs {
     #[arg(long, value_name = "FILE")]
     rules: Option<PathBuf>,
     /// How many of the last days are held out, to judge the candidate
-    #[arg(long, value_name = "DAYS", default_value_t = 14, value_parser = clap::value_parser!(u64).range(1..=365))]
+    #[arg(long, allow_negative_numbers = true, value_name = "DAYS", default_value_t = 14, value_parser = clap::value_parser!(u64).range(1..=365))]
     hold_out: u64,
     /// The version that the candidate carries, and every transaction scored by it
     #[arg(long, default_value = "candidate", value_name = "NAME")]
@@ -77,6 +77,7 @@ pub async fn run(args: TrainArgs) -> Result<(), Exit> {
             "--json and --out - would both write to standard output; name a file",
         ));
     }
+    check(&args)?;
     let base = args.rules.as_deref().map(eval::read_rules).transpose()?;
     let trainer = Trainer::new(TrainOptions {
         version: args.name.clone(),
@@ -100,10 +101,32 @@ pub async fn run(args: TrainArgs) -> Result<(), Exit> {
     }
     print::line(report(&trained.report).trim_end())?;
     print::line(format_args!(
-        "The candidate {} is in {}.",
+        "The candidate rules, version {}, are in {file}. Try them with `fraudctl rules dry-run {file}`.",
         trained.rules.version(),
-        args.out.display()
+        file = args.out.display()
     ))
+}
+
+/// What would be found wrong only when the work is done.
+fn check(args: &TrainArgs) -> Result<(), Exit> {
+    Rules::new(&args.name, Rules::SUSPICIOUS_ABOVE, Smoothing::default(), [])
+        .map_err(|why| Exit::usage(format!("--name: {}", why.0)))?;
+    let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty());
+    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
+        return Err(Exit::usage(format!("--out: there is no folder {}", folder.display())));
+    }
+    let source = match &args.from {
+        Source::File(file) => Some(file),
+        _ => None,
+    };
+    let same = |file: &Path| matches!((file.canonicalize(), args.out.canonicalize()), (Ok(a), Ok(b)) if a == b);
+    if source.is_some_and(|file| same(file)) {
+        return Err(Exit::usage(format!(
+            "--out: {} is what is to be learned from; name another file",
+            args.out.display()
+        )));
+    }
+    Ok(())
 }
 
 fn from_simulation(mut trainer: Trainer, args: &TrainArgs) -> Result<Trained, Exit> {
@@ -122,12 +145,22 @@ fn from_simulation(mut trainer: Trainer, args: &TrainArgs) -> Result<Trained, Ex
 fn from_file(mut trainer: Trainer, file: &Path) -> Result<Trained, Exit> {
     let cannot = |why: String| Exit::failed(format!("cannot read {}: {why}", file.display()));
     let source = File::open(file).map_err(|why| cannot(why.to_string()))?;
+    let (mut read, mut labelled) = (0_u64, 0_u64);
     for record in Reader::new(source).map_err(|why| cannot(why.to_string()))? {
         let record = record.map_err(|why| cannot(why.to_string()))?;
+        read += 1;
+        labelled += u64::from(record.fraud.is_some());
         trainer
             .add(&record)
             .map_err(|why| Exit::failed(format!("{}: {why}", file.display())))?;
     }
+    if labelled == 0 {
+        return Err(Exit::failed(format!(
+            "{}: none of its {read} transactions says whether it was fraud; the column `fraud` is missing or empty",
+            file.display()
+        )));
+    }
+    print::remark(format_args!("{read} transactions, {labelled} of them labelled"));
     finish(trainer)
 }
 

@@ -38,6 +38,9 @@ pub const COLUMNS: [&str; 9] = [
     "scenario",
 ];
 
+/// The year 2200. What is later counts in milliseconds, most likely.
+const LATEST: u64 = 7_258_118_400;
+
 const REQUIRED: [&str; 5] = ["transaction_id", "user_id", "merchant", "amount", "timestamp"];
 
 /// How much is read or written at once, in bytes.
@@ -248,6 +251,9 @@ impl Row<'_> {
         let timestamp = self
             .parsed("timestamp", SECONDS, parse::<u64>)?
             .ok_or_else(|| self.wrong("timestamp", SECONDS))?;
+        if timestamp > LATEST {
+            return Err(self.wrong("timestamp", SECONDS));
+        }
         let amount = self.parsed("amount", AMOUNT, |text| Decimal::from_str_exact(text).ok())?;
         let fraud = self.parsed("fraud", "1, 0 or empty", |text| match text {
             "1" => Some(true),

@@ -15,6 +15,7 @@ mod print;
 mod rules;
 mod scope;
 mod send;
+mod state;
 mod status;
 mod stop;
 mod up;
@@ -59,6 +60,8 @@ enum Command {
     Rules(rules::RulesArgs),
     /// Send simulated transactions at a constant rate and report latencies and alerts
     Load(load::LoadArgs),
+    /// Show and mend what is remembered, without AWS
+    State(state::StateArgs),
     /// Start, stop or reset the local AWS
     Local(local::LocalArgs),
 }
@@ -107,6 +110,7 @@ async fn run(command: Command, stop: &stop::Stop) -> Result<(), Exit> {
         Command::Label(args) => label::run(args).await,
         Command::Rules(args) => rules::run(args).await,
         Command::Load(args) => load::run(args, stop).await,
+        Command::State(args) => state::run(&args),
         Command::Local(args) => local::run(args).await,
     }
 }

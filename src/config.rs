@@ -196,7 +196,11 @@ impl ConfigError {
     }
 }
 
-fn check_env(env: &str) -> Result<(), ConfigError> {
+/// Is this a name that an environment may have? It is a part of file names and of every resource's name.
+///
+/// # Errors
+/// It is not, and why.
+pub fn check_env(env: &str) -> Result<(), ConfigError> {
     // Lower case: IAM's names are unique without regard to case, so `Dev` would meet the roles of `dev`.
     let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit();
     let allowed = |c: char| plain(c) || c == '-' || c == '_';

@@ -17,6 +17,7 @@ mod rules;
 mod scope;
 mod send;
 mod simulate;
+mod state;
 mod status;
 mod stop;
 mod train;
@@ -68,6 +69,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Fit the rules to transactions of which it is known whether they were fraud
     Train(Box<train::TrainArgs>),
+    /// Show and mend what is remembered, without AWS
+    State(state::StateArgs),
     /// Start, stop or reset the local AWS
     Local(local::LocalArgs),
 }
@@ -119,6 +122,7 @@ async fn run(command: Command, stop: &stop::Stop) -> Result<(), Exit> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Train(args) => train::run(*args).await,
+        Command::State(args) => state::run(&args),
         Command::Local(args) => local::run(args).await,
     }
 }

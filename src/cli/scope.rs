@@ -199,6 +199,16 @@ impl ScopeArgs {
             })
     }
 
+    /// The state's file, for those who need nothing else: no settings are read, nothing is connected to.
+    pub fn state_file(&self) -> Result<PathBuf, Exit> {
+        config::check_env(&self.env)?;
+        match &self.state_dir {
+            // The folder is named: it can be looked at without the project.
+            Some(_) => Ok(self.state_path(Path::new(""))),
+            None => Ok(self.state_path(&self.project()?)),
+        }
+    }
+
     /// `state/{env}.json`, or `state/local/{env}.json` for the local AWS.
     fn state_path(&self, project: &Path) -> PathBuf {
         let folder = self.state_dir.clone().unwrap_or_else(|| project.join("state"));

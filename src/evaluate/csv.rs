@@ -475,7 +475,7 @@ mod tests {
 
     fn record() -> impl Strategy<Value = Record> {
         let texts = (any::<String>(), any::<String>(), any::<String>(), any::<String>());
-        let numbers = (any::<i64>(), 0_u32..6, any::<u64>(), 0_u8..4);
+        let numbers = (any::<i64>(), 0_u32..6, 0..=LATEST, 0_u8..4);
         let labels = (any::<Option<bool>>(), any::<Option<u64>>());
         (texts, numbers, labels).prop_map(|(texts, numbers, (fraud, labelled_at))| Record {
             transaction_id: texts.0,

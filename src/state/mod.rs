@@ -3,8 +3,9 @@
 
 mod file;
 mod lock;
+mod open;
 mod record;
 
-pub use file::{Store, StoreError, write_atomically};
+pub use file::{Store, StoreError};
 pub use lock::{Holder, Lock, LockError};
 pub use record::{FORMAT, Place, Record, Retired, State, Status};

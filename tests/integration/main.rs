@@ -23,6 +23,7 @@ mod permissions;
 mod refusals;
 mod rules;
 mod smoke;
+mod state;
 mod table1;
 mod table3;
 mod terminal;

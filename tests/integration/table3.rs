@@ -269,6 +269,8 @@ fn before_the_sparse_indexes(env: &Environment) {
             }
         }
     }
+    // Of what it was before.
+    state.as_object_mut().expect("an object").remove("checksum");
     fs::write(&path, state.to_string()).expect("the state is written");
 }
 
@@ -332,6 +334,8 @@ fn with_the_proxy(env: &Environment, proxy: &Proxy) -> Vec<Call> {
     let state = fs::read_to_string(&path).expect("a state");
     let mut state: Value = serde_json::from_str(&state).expect("the state is JSON");
     state["endpoint"] = json!(proxy.endpoint());
+    // Of what it was before.
+    state.as_object_mut().expect("an object").remove("checksum");
     fs::write(&path, state.to_string()).expect("the state is written");
     let mut command = env.command(&["up", "--yes", "--json"]);
     command.env("AWS_ENDPOINT_URL", proxy.endpoint());

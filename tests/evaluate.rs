@@ -290,7 +290,29 @@ fn too_little_to_learn_from_is_said() {
     )
     .expect("written");
     let run = place.run(&["train", "--from", "empty.csv"]).exits(1);
+    assert!(run.stderr.contains("none of its 0 transactions says"), "{}", run.stderr);
+
+    fs::write(
+        place.file("few.csv"),
+        "transaction_id,user_id,merchant,amount,timestamp,fraud\nt,u,m,1,1522542281,1\n",
+    )
+    .expect("written");
+    let run = place.run(&["train", "--from", "few.csv"]).exits(1);
+    assert!(
+        run.stderr.contains("1 transactions, 1 of them labelled"),
+        "{}",
+        run.stderr
+    );
     assert!(run.stderr.contains("only 0 frauds"), "{}", run.stderr);
+
+    // Milliseconds, as many a system writes them.
+    fs::write(
+        place.file("millis.csv"),
+        "transaction_id,user_id,merchant,amount,timestamp,fraud\nt,u,m,1,1522542281000,1\n",
+    )
+    .expect("written");
+    let run = place.run(&["train", "--from", "millis.csv"]).exits(1);
+    assert!(run.stderr.contains("line 2, column timestamp"), "{}", run.stderr);
 }
 
 #[test]

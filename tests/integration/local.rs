@@ -242,6 +242,8 @@ fn a_local_aws_that_was_killed_has_everything_again() {
         let whole = written.contains_key("dynamodb.json") && written.values().all(|at| *at > done);
         whole.then_some(())
     });
+    // It writes one file after the other and answers nobody meanwhile: with this answer the last one is written too.
+    assert_eq!(place.aws().inventory(), inventory);
     let killed = Command::new("sh").args(["-c", "kill -9 \"$1\"", "sh", &pid]).status();
     assert!(killed.expect("a shell").success());
     wait_until(CHECKPOINT, "its end", || listeners(place.port).is_empty().then_some(()));

@@ -223,7 +223,8 @@ impl Parts<'_> {
         (handle, attachments)
     }
 
-    /// Only what the function calls, only on what it calls it on.
+    /// What the function calls, only on what it calls it on. The right to read the parameters is the base stack's, which
+    /// gives it to both functions.
     fn access(&self, role: &Role) -> crate::aws::Document {
         let stack = self.stack;
         let parameters = format!("parameter/fraud-detection/{}/*", stack.settings.env);

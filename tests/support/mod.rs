@@ -30,7 +30,7 @@ use std::time::{Duration, Instant};
 pub use aws::{ApiError, Aws, Credentials, REGION};
 pub use emulator::{Emulator, MiniStack};
 pub use fraudctl::{Environment, Run};
-pub use proxy::{Call, Held, Proxy};
+pub use proxy::{Call, Held, Proxy, Side};
 pub use running::Running;
 
 /// A fresh account number. No other call gets the same, nor any test process that runs at the same time.

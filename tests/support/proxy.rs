@@ -115,10 +115,40 @@ impl Hold {
     }
 }
 
+/// Which side of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Side {
+    /// It has not reached AWS, and never will.
+    Before,
+    /// AWS has done what was asked, and the answer is never given.
+    After,
+}
+
+/// What is done at one call, whose caller then gets no answer.
+struct Hook {
+    /// The how manieth call, from 1.
+    at: usize,
+    side: Side,
+    act: Box<dyn FnOnce() + Send>,
+}
+
 #[derive(Default)]
 struct Shared {
     calls: Mutex<Vec<Call>>,
     rules: Mutex<Vec<Rule>>,
+    hook: Mutex<Option<Hook>>,
+}
+
+impl Shared {
+    /// Remembers the call, and whether something is to be done at it.
+    fn note(&self, call: &Call) -> Option<Hook> {
+        let count = {
+            let mut calls = lock(&self.calls);
+            calls.push(call.clone());
+            calls.len()
+        };
+        lock(&self.hook).take_if(|hook| hook.at == count)
+    }
 }
 
 /// An endpoint in front of an emulator's. It ends with the test process.
@@ -161,8 +191,22 @@ impl Proxy {
         lock(&self.shared.calls).clone()
     }
 
-    /// Forgets the calls and the rules.
+    /// Does this at the `at`th call from now on, counted from 1, of which the caller never gets an answer: to end it
+    /// there.
+    pub fn at(&self, at: usize, side: Side, act: impl FnOnce() + Send + 'static) {
+        let act = Box::new(act);
+        let at = lock(&self.shared.calls).len() + at;
+        *lock(&self.shared.hook) = Some(Hook { at, side, act });
+    }
+
+    /// Whether what was to be done at a call has been done.
+    pub fn has_acted(&self) -> bool {
+        lock(&self.shared.hook).is_none()
+    }
+
+    /// Forgets the calls, the rules, and what was to be done.
     pub fn forget(&self) {
+        *lock(&self.shared.hook) = None;
         lock(&self.shared.calls).clear();
         lock(&self.shared.rules).clear();
     }
@@ -197,7 +241,13 @@ fn serve(stream: &TcpStream, upstream: &str, shared: &Shared) -> io::Result<()> 
         return Ok(());
     };
     let call = request.call();
-    lock(&shared.calls).push(call.clone());
+    if let Some(hook) = shared.note(&call) {
+        if hook.side == Side::After {
+            request.pass_on(upstream)?;
+        }
+        (hook.act)();
+        return Ok(());
+    }
     let deed = lock(&shared.rules)
         .iter()
         .find(|rule| (rule.applies)(&call))

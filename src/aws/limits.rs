@@ -2,7 +2,8 @@
 //!
 //! Sources: API Gateway "Quotas for configuring and running a REST API", Lambda "Quotas: Lambda API requests", KMS
 //! "Request quotas", CloudWatch "CloudWatch service quotas", Systems Manager "Parameter Store throughput",
-//! EventBridge "Quotas for EventBridge", Logs "CloudWatch Logs quotas". Per account and region.
+//! EventBridge "Quotas for EventBridge", Logs "CloudWatch Logs quotas", DynamoDB: the API reference of each operation. Per
+//! account and region.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -16,6 +17,7 @@ const LIMITS: &[Limit] = &[
     Limit("apigateway:*", 10.0, 40.0),
     Limit("apigateway:CreateRestApi", 1.0 / 3.0, 1.0),
     Limit("apigateway:CreateResource apigateway:DeleteResource", 5.0, 5.0),
+    Limit("apigateway:GetResources", 2.5, 5.0),
     Limit("apigateway:CreateDeployment", 1.0 / 5.0, 1.0),
     Limit("apigateway:CreateApiKey apigateway:DeleteApiKey", 5.0, 5.0),
     Limit("apigateway:UpdateUsagePlan", 1.0 / 20.0, 1.0),
@@ -33,6 +35,9 @@ const LIMITS: &[Limit] = &[
     Limit("cloudwatch:DeleteAlarms", 3.0, 3.0),
     Limit("cloudwatch:DescribeAlarms", 9.0, 9.0),
     Limit("ssm:PutParameter", 3.0, 3.0),
+    Limit("dynamodb:DescribeContinuousBackups", 10.0, 10.0),
+    Limit("dynamodb:ListTagsOfResource", 10.0, 10.0),
+    Limit("dynamodb:TagResource dynamodb:UntagResource", 5.0, 5.0),
     Limit("logs:*", 10.0, 10.0),
     Limit("events:*", 50.0, 50.0),
 ];

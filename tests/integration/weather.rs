@@ -283,7 +283,7 @@ fn an_error_that_stays_is_told_at_once_with_the_words_and_the_id_of_aws() {
         for part in [code.as_str(), &message, &id] {
             running.await_saying(part);
         }
-        running.end().exits(1);
+        running.end().exits(3);
         let records = outside.proxy.records();
         nothing_hopeless_is_repeated(&records);
     }
@@ -295,13 +295,27 @@ fn a_role_that_never_spreads_is_given_up_and_what_was_waited_for_is_told() {
         role_unassumable: Some(Span::seconds(3600, 3600)),
         ..Weather::calm(6)
     });
-    let run = outside.run(&["up", "--yes", "--json"]).exits(1);
-    for part in [
-        "The role defined for the function cannot be assumed by Lambda.",
-        "gave up after waiting 75 s for a new role, policy or key to be known everywhere",
-    ] {
-        assert!(run.stderr.contains(part), "{}", run.stderr);
-    }
+    let run = outside.run(&["up", "--yes", "--json"]).exits(3);
+    assert!(
+        run.stderr
+            .contains("The role defined for the function cannot be assumed by Lambda."),
+        "{}",
+        run.stderr
+    );
+    let (_, told) = run.stderr.split_once("gave up after waiting ").expect("how long");
+    let (seconds, what) = told.split_once(" s for ").expect("what for");
+    assert!(
+        what.starts_with("a new role, policy or key to be known everywhere"),
+        "{what}"
+    );
+    let seconds: u64 = seconds.parse().expect("a number");
+    let records = outside.proxy.records();
+    let asked = records
+        .iter()
+        .filter(|record| record.call.operation == "CreateFunction");
+    let asked = Summary::of(&asked.cloned().collect::<Vec<_>>());
+    assert!((75..80).contains(&seconds), "{seconds}");
+    assert!(asked.took.as_secs().abs_diff(seconds) <= 3, "{seconds} told, {asked:?}");
     outside.works(&["down", "--yes", "--json"]);
     is_empty(&outside.env);
 }

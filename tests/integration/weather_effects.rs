@@ -336,6 +336,10 @@ fn what_is_new_is_not_known_everywhere_for_a_while() {
     let key = storm.aws.call("kms", "create_key", json!({}))["KeyMetadata"]["KeyId"].clone();
     storm.aws.call("sqs", "create_queue", json!({"QueueName": "q"}));
     let topic = storm.aws.call("sns", "create_topic", json!({"Name": "t"}))["TopicArn"].clone();
+    let redrive = json!({
+        "deadLetterTargetArn": format!("arn:aws:sqs:us-east-1:{}:q", storm.credentials.key), "maxReceiveCount": 3,
+    });
+    let with_dead_letters = json!({"QueueName": "other", "Attributes": {"RedrivePolicy": redrive.to_string()}});
     let asked = [
         ("iam", "get_role", json!({"RoleName": "r"}), "NoSuchEntity"),
         ("kms", "describe_key", json!({"KeyId": key}), "NotFoundException"),
@@ -346,9 +350,10 @@ fn what_is_new_is_not_known_everywhere_for_a_while() {
             "AWS.SimpleQueueService.NonExistentQueue",
         ),
         ("sns", "get_topic_attributes", json!({"TopicArn": topic}), "NotFound"),
+        ("sqs", "create_queue", with_dead_letters, "InvalidParameterValue"),
     ];
     let made = Instant::now();
-    let mut unknown = [0; 4];
+    let mut unknown = [0; 5];
     while made.elapsed() < WHILE.most {
         for (at, (service, operation, params, code)) in asked.iter().enumerate() {
             if let Err(why) = storm.aws.try_call(service, operation, params.clone()) {
@@ -376,6 +381,14 @@ fn a_new_key_is_being_made_for_a_while_and_others_refuse_it() {
     let group = json!({"logGroupName": "g", "kmsKeyId": key["Arn"]});
     let why = storm.refused("logs", "create_log_group", group.clone());
     assert_eq!(why.code, "InvalidParameterException");
+    let table = json!({
+        "TableName": "ttt", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "SSESpecification": {"Enabled": true, "SSEType": "KMS", "KMSMasterKeyId": key["Arn"]},
+    });
+    let why = storm.refused("dynamodb", "create_table", table);
+    assert!(why.message.starts_with("KMS validation error"), "{why}");
     let mut function = function(&storm.role(&storm.truth, "r"));
     function["KMSKeyArn"] = key["Arn"].clone();
     let why = storm.refused("lambda", "create_function", function.clone());

@@ -1,7 +1,8 @@
 //! AWS's limits of the control plane, per account and region, as token buckets.
 //!
 //! Sources: API Gateway "Quotas for configuring and running a REST API", Lambda "Lambda API requests", KMS "Request
-//! quotas", CloudWatch "CloudWatch service quotas", Systems Manager "Parameter Store throughput", EventBridge "Quotas".
+//! quotas", CloudWatch "CloudWatch service quotas", Systems Manager "Parameter Store throughput", EventBridge "Quotas",
+//! DynamoDB's API reference of each operation.
 //! Where AWS publishes no burst, a second's worth may come at once, and at least one call.
 
 use std::time::Instant;
@@ -29,6 +30,7 @@ const PUBLISHED: &[(&str, &[&str], f64, f64)] = &[
     ("apigateway", &[""], 10.0, 40.0),
     ("apigateway", &["CreateRestApi"], 1.0 / 3.0, 1.0),
     ("apigateway", &["CreateResource", "DeleteResource"], 5.0, 5.0),
+    ("apigateway", &["GetResources"], 2.5, 5.0),
     ("apigateway", &["CreateDeployment"], 1.0 / 5.0, 1.0),
     ("apigateway", &["CreateApiKey", "DeleteApiKey"], 5.0, 5.0),
     ("apigateway", &["UpdateUsagePlan"], 1.0 / 20.0, 1.0),
@@ -47,6 +49,9 @@ const PUBLISHED: &[(&str, &[&str], f64, f64)] = &[
     ("monitoring", &["DeleteAlarms"], 3.0, 3.0),
     ("monitoring", &["DescribeAlarms"], 9.0, 9.0),
     ("ssm", &["PutParameter"], 3.0, 3.0),
+    ("dynamodb", &["DescribeContinuousBackups"], 10.0, 10.0),
+    ("dynamodb", &["ListTagsOfResource"], 10.0, 10.0),
+    ("dynamodb", &["TagResource", "UntagResource"], 5.0, 5.0),
     ("events", &[""], 50.0, 50.0),
 ];
 

@@ -42,6 +42,9 @@ impl Effect for Keys {
 
     fn instead(&mut self, call: &Call, now: Instant) -> Option<Answer> {
         let is_young = |field: &str| self.is_young(call.field(field), now);
+        let of_table = call.fields["SSESpecification"]["KMSMasterKeyId"]
+            .as_str()
+            .unwrap_or_default();
         let refusal = match (call.service.as_str(), call.operation.as_str()) {
             ("lambda", "CreateFunction" | "UpdateFunctionConfiguration") if is_young("KMSKeyArn") => {
                 self.refused += 1;
@@ -59,6 +62,13 @@ impl Effect for Keys {
             ("logs", "CreateLogGroup" | "AssociateKmsKey") if is_young("kmsKeyId") => {
                 let message = "The specified KMS Key Id could not be found.";
                 Refusal::new(400, "InvalidParameterException", message)
+            }
+            ("dynamodb", "CreateTable" | "UpdateTable") if self.is_young(of_table, now) => {
+                let message = format!(
+                    "KMS validation error: com.amazonaws.services.kms.model.NotFoundException: Key '{of_table}' does \
+                     not exist (Service: AWSKMS; Status Code: 400; Error Code: NotFoundException)"
+                );
+                Refusal::new(400, "ValidationException", message)
             }
             ("kms", "EnableKeyRotation" | "DisableKey" | "ScheduleKeyDeletion") if is_young("KeyId") => {
                 let message = format!("{} is pending creation.", call.field("KeyId"));

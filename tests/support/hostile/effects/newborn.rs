@@ -50,13 +50,14 @@ impl Effect for Newborn {
     }
 
     fn instead(&mut self, call: &Call, now: Instant) -> Option<Answer> {
-        let young = self
-            .young
-            .iter()
-            .find(|(kind, name, until)| now < *until && kind.is_named(name, call))?;
+        let young = self.young.iter().filter(|(_, _, until)| now < *until);
+        let refusal = young.into_iter().find_map(|(kind, name, _)| {
+            let named = kind.is_named(name, call).then(|| kind.refusal(name));
+            named.or_else(|| kind.refusal_as_target(name, call))
+        })?;
         self.asked += 1;
         let unknown = self.dice.share("where is asked", self.asked) < UNKNOWN;
-        unknown.then(|| young.0.refusal(&young.1).answer(call))
+        unknown.then(|| refusal.answer(call))
     }
 
     fn answered(&mut self, call: &Call, answer: &mut Answer, now: Instant) {
@@ -118,6 +119,16 @@ impl Kind {
         };
         let named = |field: &&str| call.field(field) == name || last(call.field(field)) == name;
         fields.iter().any(named)
+    }
+
+    /// What is said to a queue whose dead letters are to go to the one of this name.
+    fn refusal_as_target(self, name: &str, call: &Call) -> Option<Refusal> {
+        let redrive = call.fields["Attributes"]["RedrivePolicy"].as_str()?;
+        let named = self == Self::Queue && redrive.contains(&format!(":{name}\""));
+        let message = format!(
+            "Value {redrive} for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist."
+        );
+        named.then(|| Refusal::new(400, "InvalidParameterValue", message))
     }
 
     fn refusal(self, name: &str) -> Refusal {

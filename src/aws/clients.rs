@@ -22,6 +22,9 @@ use tokio::sync::OnceCell;
 
 /// The first call: who are we?
 const FIRST_CALL: &str = "sts:GetCallerIdentity";
+/// How often the first call is made when the service has a fault, and how long to wait in between.
+const FIRST_CALLS: u32 = 3;
+const BETWEEN_FIRST_CALLS: Duration = Duration::from_millis(300);
 /// How long the first call may take. It usually takes well under a second, even from the other side of the world.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
@@ -171,12 +174,27 @@ impl Aws {
         Ok(Arc::new(aws))
     }
 
-    /// The account of whoever calls. Asked once and not for long: nothing has begun yet, and an endpoint that does not
-    /// answer now is more often a wrong one than a slow one.
+    /// The account of whoever calls. Asked a few times and not for long: nothing has begun yet, and an endpoint that does
+    /// not answer now is more often a wrong one than a slow one.
     async fn caller(&self, sts: &aws_sdk_sts::Client) -> Result<String, ConnectError> {
         let at = self.endpoint.as_ref().map(|e| format!(" at {e}")).unwrap_or_default();
-        self.counts.note(FIRST_CALL);
-        match tokio::time::timeout(ANSWER_WITHIN, sts.get_caller_identity().send()).await {
+        let ask = async {
+            let mut left = FIRST_CALLS;
+            loop {
+                left -= 1;
+                self.counts.note(FIRST_CALL);
+                let answer = sts.get_caller_identity().send().await;
+                let ill = answer.as_ref().is_err_and(|why| {
+                    let (verdict, _) = judge(FIRST_CALL, why);
+                    matches!(verdict, Verdict::Fault | Verdict::Throttled)
+                });
+                if !ill || left == 0 {
+                    return answer;
+                }
+                tokio::time::sleep(BETWEEN_FIRST_CALLS).await;
+            }
+        };
+        match tokio::time::timeout(ANSWER_WITHIN, ask).await {
             Ok(Ok(caller)) => caller.account.ok_or(ConnectError::NoAccount),
             Ok(Err(error)) => Err(no_caller(at, &error)),
             Err(_) => Err(ConnectError::Unreachable {

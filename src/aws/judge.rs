@@ -33,8 +33,8 @@ where
                     "this is no answer of AWS's; check the endpoint (AWS_ENDPOINT_URL) and what stands before it",
                 );
             }
-            if code.contains("AccessDenied") || code.contains("UnauthorizedOperation") {
-                failure = failure.hint(format!("allow {operation} for the principal that runs fraudctl"));
+            if let Some(hint) = hint(operation, code, message) {
+                failure = failure.hint(hint);
             }
             (verdict, failure)
         }
@@ -55,6 +55,23 @@ where
             (verdict, failure)
         }
     }
+}
+
+/// What to do about an error that only its reader can mend.
+fn hint(operation: &str, code: &str, message: &str) -> Option<String> {
+    let is = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
+    if is(&["AccessDenied", "UnauthorizedOperation", "AuthorizationError"]) {
+        return Some(format!("allow {operation} for the principal that runs fraudctl"));
+    }
+    if is(&["ExpiredToken"]) {
+        return Some("the credentials have expired: get new ones, and run the same command again".to_owned());
+    }
+    // Only the first is a code of its own; in the others, a signature is late or early by more than five minutes.
+    let time = ["Signature expired", "Signature not yet current"];
+    if is(&["RequestTimeTooSkewed", "RequestExpired"]) || time.iter().any(|part| message.contains(part)) {
+        return Some("check the clock of this machine".to_owned());
+    }
+    None
 }
 
 /// The beginning of an answer that is no error as AWS writes them: a proxy's page, an emulator's own words.
@@ -84,4 +101,24 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
         error = cause;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_only_its_reader_can_mend_comes_with_a_hint() {
+        let hint = |code, message| hint("sns:CreateTopic", code, message);
+        let allow = Some("allow sns:CreateTopic for the principal that runs fraudctl".to_owned());
+        assert_eq!(hint("AccessDeniedException", ""), allow);
+        assert_eq!(hint("AuthorizationError", ""), allow);
+        assert!(hint("ExpiredTokenException", "").is_some_and(|hint| hint.contains("expired")));
+        let late = hint(
+            "InvalidSignatureException",
+            "Signature expired: 20260101T000000Z is now earlier than",
+        );
+        assert!(late.is_some_and(|hint| hint.contains("clock")));
+        assert_eq!(hint("ValidationException", "no"), None);
+    }
 }

@@ -74,13 +74,26 @@ plainly_failed!(
     ConnectError,
     LabelError,
     LocalError,
-    PlanError,
     PreflightError,
     SendError,
     Failure,
     StoreError,
     crate::artifact::ArtifactError
 );
+
+impl From<PlanError> for Exit {
+    fn from(error: PlanError) -> Self {
+        let code = if matches!(error, PlanError::Unknown(_)) {
+            USAGE
+        } else {
+            FAILED
+        };
+        Self {
+            code,
+            message: chain(&error),
+        }
+    }
+}
 
 impl From<ConfigError> for Exit {
     fn from(error: ConfigError) -> Self {

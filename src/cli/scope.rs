@@ -80,14 +80,7 @@ impl ScopeArgs {
     /// Reads the settings and connects. Changes nothing, but for starting the local AWS.
     pub async fn open(&self, build: &BuildArgs, progress: &Progress) -> Result<Scope, Exit> {
         let project = self.project()?;
-        let overrides = Overrides {
-            arch: build.arch.clone(),
-            no_reserved_concurrency: build.no_reserved_concurrency,
-        };
-        let settings = match &self.config {
-            Some(file) => config::load_file(file, &self.env, &overrides)?,
-            None => config::load(&project, &self.env, &overrides)?,
-        };
+        let settings = self.settings(build)?;
         let state_path = self.state_path(&project);
         if self.local {
             // Where the local AWS is, is known: a state of elsewhere is refused before anything is started for it.
@@ -100,6 +93,18 @@ impl ScopeArgs {
             settings,
             aws,
             local: self.local,
+        })
+    }
+
+    /// The settings alone: nothing is connected to.
+    pub fn settings(&self, build: &BuildArgs) -> Result<Settings, Exit> {
+        let overrides = Overrides {
+            arch: build.arch.clone(),
+            no_reserved_concurrency: build.no_reserved_concurrency,
+        };
+        Ok(match &self.config {
+            Some(file) => config::load_file(file, &self.env, &overrides)?,
+            None => config::load(&self.project()?, &self.env, &overrides)?,
         })
     }
 

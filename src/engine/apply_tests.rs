@@ -99,7 +99,7 @@ impl Bench {
     async fn plan(&self, graph: &Graph) -> Plan {
         let state = self.open().state;
         let found = survey(graph, &state, &self.cloud, ENV).await.unwrap();
-        Plan::towards(graph, &state, &found, &self.cloud).unwrap()
+        Plan::towards(graph, &state, &found, &self.cloud, &BTreeSet::new()).unwrap()
     }
 
     async fn plan_nothing(&self, graph: &Graph) -> Plan {
@@ -512,7 +512,7 @@ fn what_is_not_ours_is_never_touched() {
         let graph = small("b", "z");
         let state = bench.open().state;
         let found = survey(&graph, &state, &bench.cloud, ENV).await.unwrap();
-        assert!(Plan::towards(&graph, &state, &found, &bench.cloud).is_err());
+        assert!(Plan::towards(&graph, &state, &found, &bench.cloud, &BTreeSet::new()).is_err());
         bench.down(&graph).await;
         assert_eq!(bench.cloud.foreign(), before);
         bench.assert_nothing();
@@ -534,7 +534,7 @@ fn what_somebody_else_makes_meanwhile_is_not_taken_over() {
         // Nor by the next run, for which the record of the attempt is there.
         let state = bench.open().state;
         let found = survey(&graph, &state, &bench.cloud, ENV).await.unwrap();
-        assert!(Plan::towards(&graph, &state, &found, &bench.cloud).is_err());
+        assert!(Plan::towards(&graph, &state, &found, &bench.cloud, &BTreeSet::new()).is_err());
         bench.down(&graph).await;
         assert_eq!(bench.cloud.foreign(), before);
         bench.assert_nothing();

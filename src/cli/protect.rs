@@ -102,9 +102,7 @@ fn applied<'a>(change: &Change, live: &Live, state: &'a State) -> Option<&'a Val
         return Some(&record.applied);
     }
     let mut retiring = record.retiring.iter();
-    retiring
-        .find(|old| old.outputs == live.outputs)
-        .map(|old| &old.applied)
+    retiring.find(|old| old.outputs == live.outputs).map(|old| &old.applied)
 }
 
 fn removed(plan: &Plan) -> impl Iterator<Item = &Change> {
@@ -133,7 +131,11 @@ mod tests {
             address: Address::from(address),
             kind: kind.to_owned(),
             action,
-            fields: if action == Action::Replace { vec![field] } else { Vec::new() },
+            fields: if action == Action::Replace {
+                vec![field]
+            } else {
+                Vec::new()
+            },
             desired: Value::Null,
             live: Some(Live {
                 spec: json!({"name": "transactions-dev", "deletion_protection": protected}),
@@ -192,7 +194,12 @@ mod tests {
     fn a_protected_environment_refuses_down_and_says_where_that_is_set() {
         let refused = against_down(&settings(Some("/p/fraudctl.toml, [env.prod]"))).unwrap_err();
         assert_eq!(refused.code, crate::cli::exit::FAILED);
-        for part in ["prod", "protect = true", "/p/fraudctl.toml, [env.prod]", "nothing was changed"] {
+        for part in [
+            "prod",
+            "protect = true",
+            "/p/fraudctl.toml, [env.prod]",
+            "nothing was changed",
+        ] {
             assert!(refused.message.contains(part), "{}", refused.message);
         }
         assert!(against_down(&settings(None)).is_ok());
@@ -226,21 +233,33 @@ mod tests {
     fn only_a_protection_of_our_own_is_switched_off() {
         let delete = || change("storage.transactions", Table::KIND, Action::Delete, true);
         let ours = by_aws(&plan(vec![delete()]), &state(true, false));
-        assert_eq!((ours.ours, ours.refusal), (vec!["storage.transactions".to_owned()], None));
+        assert_eq!(
+            (ours.ours, ours.refusal),
+            (vec!["storage.transactions".to_owned()], None)
+        );
 
         let mut lost = state(true, true);
         lost.resources.clear();
         for unknown in [state(false, true), lost] {
             let theirs = by_aws(&plan(vec![delete()]), &unknown);
             let why = theirs.refusal.unwrap();
-            for part in ["storage.transactions (transactions-dev)", "nothing was changed", "update-table"] {
+            for part in [
+                "storage.transactions (transactions-dev)",
+                "nothing was changed",
+                "update-table",
+            ] {
                 assert!(why.contains(part), "{why}");
             }
             assert!(theirs.ours.is_empty());
         }
 
         // Of a predecessor it is known what was asked for it.
-        let predecessor = || plan(vec![Change { retired: true, ..delete() }]);
+        let predecessor = || {
+            plan(vec![Change {
+                retired: true,
+                ..delete()
+            }])
+        };
         assert!(by_aws(&predecessor(), &state(false, true)).refusal.is_none());
         assert!(by_aws(&predecessor(), &state(true, false)).refusal.is_some());
 

@@ -148,6 +148,9 @@ pub fn in_vain(plan: &Plan, asked: &BTreeSet<Address>, kinds: &dyn Kinds) -> Vec
             _ => Some(format!("{address} is ours already: there is nothing to adopt")),
         }
     };
-    let asked_for = plan.changes.iter().filter(|change| asked.contains(&change.address));
-    asked_for.filter(|change| !change.retired).filter_map(of).collect()
+    let at = |address: &Address| {
+        let mut changes = plan.changes.iter().filter(|change| !change.retired);
+        changes.find(|change| change.address == *address)
+    };
+    asked.iter().filter_map(at).filter_map(of).collect()
 }

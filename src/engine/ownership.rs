@@ -32,11 +32,12 @@ pub fn not_ours(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> O
 pub fn belongs_to_others(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> Option<String> {
     let tags = live.tags();
     let (of, at) = (tags.get(TAG_ENV), tags.get(TAG_ADDRESS));
-    let others =
-        of.is_some_and(|of| of != env) || at.is_some_and(|at| at.as_str() != address.as_str());
+    let others = of.is_some_and(|of| of != env) || at.is_some_and(|at| at.as_str() != address.as_str());
     (kind.tagged() && others).then(|| {
         let at = at.map_or("something", String::as_str);
-        let of = of.map_or("an unknown environment".to_owned(), |of| format!("the environment {of}"));
+        let of = of.map_or("an unknown environment".to_owned(), |of| {
+            format!("the environment {of}")
+        });
         format!("{} {} is {at} of {of}, by its tags", kind.name(), name(live))
     })
 }

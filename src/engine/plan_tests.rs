@@ -823,3 +823,6 @@ proptest! {
         }
     }
 }
+
+#[path = "adoption_tests.rs"]
+mod adopting;

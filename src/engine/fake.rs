@@ -723,7 +723,8 @@ impl World {
             record.is_some_and(|r| r.status == Status::Deleting || listed(r))
         });
         let mut broken = Vec::new();
-        for other in &self.things {
+        // What is somebody else's uses ours at its own risk.
+        for other in self.things.iter().filter(|other| other.address.is_some()) {
             for (value, inside) in needs(other.traits, &other.spec) {
                 let offered = || self.things.iter().any(|thing| thing.offers(&value));
                 let gone = thing.outputs.values().any(|output| *output == value) && !offered();

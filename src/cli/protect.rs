@@ -5,6 +5,7 @@ use crate::aws::dynamodb::table::Table;
 use crate::aws::kms::key::Key;
 use crate::config::Settings;
 use crate::engine::{Action, Change, Plan};
+use crate::operate::preflight;
 use crate::resource::{Live, Reconciler};
 use crate::state::State;
 use crate::ui::Progress;
@@ -39,11 +40,10 @@ pub fn against_loss(settings: &Settings, plan: &Plan) -> Option<String> {
 }
 
 fn lost(change: &Change) -> String {
-    let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
-    let how = match (change.action, fields.is_empty()) {
-        (Action::Replace, false) => format!("replaced, because AWS cannot change {} of it", fields.join(", ")),
-        (Action::Replace, true) => "replaced".to_owned(),
-        _ => "deleted".to_owned(),
+    let how = if change.action == Action::Replace {
+        format!("replaced, because AWS cannot change {} of it", preflight::fixed(change))
+    } else {
+        "deleted".to_owned()
     };
     format!("{} would be {how}", change.address)
 }

@@ -100,11 +100,10 @@ fn enough(wanted: i64, unreserved: i64) -> Result<(), PreflightError> {
 pub fn lost_data(plan: &Plan) -> Option<String> {
     let lost = |change: &&Change| change.action == Action::Replace && change.kind == Table::KIND;
     let each = plan.changes.iter().filter(lost).map(|change| {
-        let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
         format!(
             "{} would be replaced, and everything stored in it lost, because AWS cannot change {} of a table",
             change.address,
-            fields.join(", ")
+            fixed(change)
         )
     });
     let each: Vec<String> = each.collect();
@@ -114,6 +113,13 @@ pub fn lost_data(plan: &Plan) -> Option<String> {
             each.join("; ")
         )
     })
+}
+
+/// The fields of a table by which it is replaced.
+pub fn fixed(change: &Change) -> String {
+    let is_fixed = |field: &str| Table::IDENTITY.contains(&field) || Table::IMMUTABLE.contains(&field);
+    let fields = change.fields.iter().filter(|field| is_fixed(field.field()));
+    fields.map(|field| field.path.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Why the rules that an analyst has put live cannot be used, if they cannot: nothing that keeps from deploying, since the

@@ -249,7 +249,7 @@ fn what_is_asked_for_is_taken_over_with_what_is_in_it_and_goes_with_down() {
     // The plan shows what would be changed, and asks. What somebody else keeps secret is not shown.
     let shown = env.run_on_terminal(&adopt(&["up"], &THEIRS), "n\n").exits(1);
     for says in [
-        "= adopt    messaging.lambda_dlq",
+        " adopt    messaging.lambda_dlq ",
         "tags.fraudctl:env: (none) → \"dev\"",
         "tags.Team: \"risk\" → (none)",
         "environment.DB_PASSWORD: (hidden) → (none)",

@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adopt;
 mod adoption;
 mod analysis;
 mod client;
@@ -20,6 +21,7 @@ mod local;
 mod manners;
 mod moto;
 mod permissions;
+mod protect;
 mod refusals;
 mod rules;
 mod smoke;

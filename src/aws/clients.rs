@@ -1,12 +1,13 @@
 //! The clients of every service, made once, and what is known of the caller.
 
 use super::counts::Counts;
-use super::judge::{innermost, judge};
+use super::judge::{innermost, is_about_the_clock, judge};
 use super::limits::Pacer;
 use super::retry::Verdict;
 use crate::resource::{Failure, chain};
 use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::region::RegionProviderChain;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -78,6 +79,16 @@ pub enum ConnectError {
          AWS_SECRET_ACCESS_KEY"
     )]
     Refused {
+        /// The endpoint, where one is set: ` at http://...`.
+        at: String,
+        /// AWS's error code.
+        code: String,
+        /// AWS's own message.
+        message: String,
+    },
+    /// AWS does not take a request of this time.
+    #[error("AWS refused a request because of its time{at}: {code}: {message}; set this machine's clock right")]
+    Clock {
         /// The endpoint, where one is set: ` at http://...`.
         at: String,
         /// AWS's error code.
@@ -261,6 +272,9 @@ async fn load(connection: &Connection) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         // Retries are ours: the SDK's would repeat a create whose reply was lost.
         .retry_config(RetryConfig::disabled())
+        // It goes by the clock of the day, step by step: one that is set years ahead keeps it busy for minutes. A call
+        // that stalls is ended by the timeout below.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))
@@ -301,10 +315,11 @@ where
     let (verdict, failure) = judge(FIRST_CALL, error);
     let why = match error {
         SdkError::ServiceError(context) if context.err().code().is_some() && matches!(verdict, Verdict::Final(_)) => {
-            return ConnectError::Refused {
-                at,
-                code: failure.code,
-                message: failure.message,
+            let (code, message) = (failure.code, failure.message);
+            return if is_about_the_clock(&code, &message) {
+                ConnectError::Clock { at, code, message }
+            } else {
+                ConnectError::Refused { at, code, message }
             };
         }
         SdkError::ServiceError(_) => format!("{}: {}", failure.code, failure.message),
@@ -366,6 +381,15 @@ mod tests {
         let refused = answer(403, unknown.build());
         let wanted = "AWS refused the credentials at http://h: InvalidClientTokenId: unknown; check AWS_PROFILE";
         assert!(refused.starts_with(wanted), "{refused}");
+
+        let late = ErrorMetadata::builder()
+            .code("RequestTimeTooSkewed")
+            .message("too late");
+        let said = answer(403, late.build());
+        assert!(
+            said.ends_with("RequestTimeTooSkewed: too late; set this machine's clock right"),
+            "{said}"
+        );
 
         let ill = ErrorMetadata::builder().code("ServiceUnavailable").message("later");
         for said in [answer(503, ill.build()), answer(404, ErrorMetadata::builder().build())] {

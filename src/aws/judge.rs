@@ -36,6 +36,9 @@ where
             if code.contains("AccessDenied") || code.contains("UnauthorizedOperation") {
                 failure = failure.hint(format!("allow {operation} for the principal that runs fraudctl"));
             }
+            if is_about_the_clock(code, message) {
+                failure = failure.hint("set this machine's clock right");
+            }
             (verdict, failure)
         }
         other => {
@@ -48,13 +51,26 @@ where
                 _ if retry::repeatable(operation) => Verdict::Fault,
                 _ => Verdict::Final(Class::Ambiguous),
             };
-            let mut failure = Failure::new(operation, "NoReply", chain(other));
+            let why = match other {
+                // What is around the cause may be a dump of the request, with all that is in it.
+                SdkError::ConstructionFailure(_) => innermost(other),
+                _ => chain(other),
+            };
+            let mut failure = Failure::new(operation, "NoReply", why);
             if refused {
                 failure = failure.hint("nothing listens there; check the endpoint and that it runs");
             }
             (verdict, failure)
         }
     }
+}
+
+/// Does AWS refuse a request because of the time that it was signed at? Requests hold for some 5 to 15 minutes; the
+/// services have different words for it. <https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>
+pub(super) fn is_about_the_clock(code: &str, message: &str) -> bool {
+    let codes = ["RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
+    let words = ["Signature expired", "Signature not yet current"];
+    codes.contains(&code) || words.iter().any(|words| message.contains(words))
 }
 
 /// The beginning of an answer that is no error as AWS writes them: a proxy's page, an emulator's own words.
@@ -84,4 +100,45 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
         error = cause;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed with Request {{ headers: {{ authorization: \"very-secret\" }} }}")]
+    struct Dump(#[source] std::io::Error);
+
+    #[test]
+    fn what_is_about_the_clock_is_told_in_the_words_of_aws_with_what_to_do() {
+        let expired = "Signature expired: 20190101T000000Z is now earlier than 20261124T181500Z";
+        for (code, message, about) in [
+            ("SignatureDoesNotMatch", expired, true),
+            ("InvalidSignatureException", "Signature not yet current: 2099", true),
+            ("RequestTimeTooSkewed", "The difference is too large.", true),
+            ("SignatureDoesNotMatch", "The signature does not match.", false),
+        ] {
+            let raw = HttpResponse::new(StatusCode::try_from(403).unwrap(), SdkBody::empty());
+            let error = ErrorMetadata::builder().code(code).message(message).build();
+            let error = SdkError::service_error(GetCallerIdentityError::generic(error), raw);
+            let (verdict, failure) = judge("sts:GetCallerIdentity", &error);
+            assert_eq!(verdict, Verdict::Final(Class::Permanent), "{code}");
+            let said = failure.to_string();
+            assert!(said.contains(message), "{said}");
+            assert_eq!(said.contains("set this machine's clock right"), about, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_never_dumped() {
+        let cause = Dump(std::io::Error::other("no scheme"));
+        let error: SdkError<GetCallerIdentityError, HttpResponse> = SdkError::construction_failure(cause);
+        let (_, failure) = judge("sts:GetCallerIdentity", &error);
+        assert_eq!(failure.to_string(), "sts:GetCallerIdentity: NoReply: no scheme");
+    }
 }

@@ -65,6 +65,12 @@ pub enum ConnectError {
     /// No region has such a name.
     #[error("{0:?} is not the name of an AWS region; it looks like us-east-1")]
     Region(String),
+    /// The endpoint names a user, perhaps with a password.
+    #[error(
+        "the endpoint (AWS_ENDPOINT_URL) has a user name or a password in it, which would be printed and remembered; \
+         leave it out"
+    )]
+    Userinfo,
     /// The first call had no answer that AWS would give.
     #[error("cannot reach AWS{at}: {why}; check the endpoint (AWS_ENDPOINT_URL) and the network")]
     Unreachable {
@@ -154,6 +160,9 @@ impl Aws {
                 .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-')
         {
             return Err(ConnectError::Region(region.to_owned()));
+        }
+        if config.endpoint_url().is_some_and(has_userinfo) {
+            return Err(ConnectError::Userinfo);
         }
         credentials(&config, connection.profile.as_deref()).await?;
         let counts = Counts::default();
@@ -307,6 +316,13 @@ fn region_chain(profile: Option<&str>) -> RegionProviderChain {
     RegionProviderChain::first_try(chain.build()).or_else("us-east-1")
 }
 
+/// Does something stand before an `@` in what names the host? See RFC 3986, section 3.2.
+fn has_userinfo(url: &str) -> bool {
+    let after = url.split_once("://").map_or(url, |(_, after)| after);
+    let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.contains('@')
+}
+
 /// What it means when AWS does not say who we are.
 fn no_caller<E>(at: String, error: &SdkError<E, HttpResponse>) -> ConnectError
 where
@@ -407,6 +423,16 @@ mod tests {
             said.starts_with("cannot reach AWS at h:1: endpoint must contain scheme; check the endpoint"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn an_endpoint_with_a_password_is_known() {
+        for url in ["http://u:p@h:1", "http://u@h", "u:p@h/x"] {
+            assert!(has_userinfo(url), "{url}");
+        }
+        for url in ["http://h:1", "https://h/a@b", "https://h?a@b", "h:1"] {
+            assert!(!has_userinfo(url), "{url}");
+        }
     }
 
     #[tokio::test]

@@ -4,7 +4,7 @@ use super::counts::Counts;
 use super::judge::{innermost, is_about_the_clock, judge};
 use super::limits::Pacer;
 use super::retry::Verdict;
-use crate::resource::{Failure, chain};
+use crate::resource::{BoxFuture, Failure, chain};
 use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -16,13 +16,16 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::OnceCell;
 
 /// The first call: who are we?
 const FIRST_CALL: &str = "sts:GetCallerIdentity";
+/// How often the first call is made when the service has a fault, and how long to wait in between.
+const FIRST_CALLS: u32 = 3;
+const BETWEEN_FIRST_CALLS: Duration = Duration::from_millis(300);
 /// How long the first call may take. It usually takes well under a second, even from the other side of the world.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
@@ -121,6 +124,7 @@ pub struct Aws {
     pub(super) paced: bool,
     memo: Memo,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    objection: OnceLock<Objection>,
 
     /// Amazon API Gateway (REST APIs).
     pub apigateway: aws_sdk_apigateway::Client,
@@ -138,6 +142,8 @@ pub struct Aws {
     pub lambda: aws_sdk_lambda::Client,
     /// Amazon CloudWatch Logs.
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// Amazon S3.
+    pub s3: aws_sdk_s3::Client,
     /// Amazon SNS.
     pub sns: aws_sdk_sns::Client,
     /// Amazon SQS.
@@ -175,6 +181,7 @@ impl Aws {
             paced: !connection.unpaced,
             memo: Memo::default(),
             locks: Mutex::default(),
+            objection: OnceLock::new(),
             apigateway: aws_sdk_apigateway::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
@@ -183,6 +190,7 @@ impl Aws {
             kms: aws_sdk_kms::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),
             logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            s3: s3(&config),
             sns: aws_sdk_sns::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
@@ -191,12 +199,27 @@ impl Aws {
         Ok(Arc::new(aws))
     }
 
-    /// The account of whoever calls. Asked once and not for long: nothing has begun yet, and an endpoint that does not
-    /// answer now is more often a wrong one than a slow one.
+    /// The account of whoever calls. Asked a few times and not for long: nothing has begun yet, and an endpoint that does
+    /// not answer now is more often a wrong one than a slow one.
     async fn caller(&self, sts: &aws_sdk_sts::Client) -> Result<String, ConnectError> {
         let at = self.endpoint.as_ref().map(|e| format!(" at {e}")).unwrap_or_default();
-        self.counts.note(FIRST_CALL);
-        match tokio::time::timeout(ANSWER_WITHIN, sts.get_caller_identity().send()).await {
+        let ask = async {
+            let mut left = FIRST_CALLS;
+            loop {
+                left -= 1;
+                self.counts.note(FIRST_CALL);
+                let answer = sts.get_caller_identity().send().await;
+                let ill = answer.as_ref().is_err_and(|why| {
+                    let (verdict, _) = judge(FIRST_CALL, why);
+                    matches!(verdict, Verdict::Fault | Verdict::Throttled)
+                });
+                if !ill || left == 0 {
+                    return answer;
+                }
+                tokio::time::sleep(BETWEEN_FIRST_CALLS).await;
+            }
+        };
+        match tokio::time::timeout(ANSWER_WITHIN, ask).await {
             Ok(Ok(caller)) => caller.account.ok_or(ConnectError::NoAccount),
             Ok(Err(error)) => Err(no_caller(at, &error)),
             Err(_) => Err(ConnectError::Unreachable {
@@ -258,6 +281,22 @@ impl Aws {
         self.memo.over.load(SeqCst)
     }
 
+    /// From now on this is asked before every call that may change something. Only once in a process.
+    pub fn object(&self, objection: Objection) {
+        // A second one would be asked for the same lock.
+        let _ = self.objection.set(objection);
+    }
+
+    /// Why nothing may be changed now, where there is a reason.
+    pub(super) async fn objection(&self, operation: &str) -> Result<(), Failure> {
+        let Some(objection) = self.objection.get() else {
+            return Ok(());
+        };
+        objection()
+            .await
+            .map_err(|why| Failure::new(operation, "LockLost", format!("not sent: the lock is lost: {why}")))
+    }
+
     /// Only one change at a time for this key: a REST API, or a function's policy, loses or refuses parallel changes.
     pub async fn alone(&self, key: &str) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
@@ -266,6 +305,16 @@ impl Aws {
         };
         lock.lock_owned().await
     }
+}
+
+/// Says why nothing may be changed, where there is a reason.
+pub type Objection = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// S3, whose buckets are names of hosts on AWS. At another endpoint they are the beginning of the path.
+fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    let elsewhere = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(elsewhere);
+    aws_sdk_s3::Client::from_conf(config.build())
 }
 
 #[derive(Default)]

@@ -33,11 +33,8 @@ where
                     "this is no answer of AWS's; check the endpoint (AWS_ENDPOINT_URL) and what stands before it",
                 );
             }
-            if code.contains("AccessDenied") || code.contains("UnauthorizedOperation") {
-                failure = failure.hint(format!("allow {operation} for the principal that runs fraudctl"));
-            }
-            if is_about_the_clock(code, message) {
-                failure = failure.hint("set this machine's clock right");
+            if let Some(hint) = hint(operation, code, message) {
+                failure = failure.hint(hint);
             }
             (verdict, failure)
         }
@@ -71,6 +68,18 @@ pub(super) fn is_about_the_clock(code: &str, message: &str) -> bool {
     let codes = ["RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
     let words = ["Signature expired", "Signature not yet current"];
     codes.contains(&code) || words.iter().any(|words| message.contains(words))
+}
+
+/// What to do about an error that only its reader can mend.
+fn hint(operation: &str, code: &str, message: &str) -> Option<String> {
+    let is = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
+    if is(&["AccessDenied", "UnauthorizedOperation", "AuthorizationError"]) {
+        return Some(format!("allow {operation} for the principal that runs fraudctl"));
+    }
+    if is(&["ExpiredToken"]) {
+        return Some("the credentials have expired: get new ones, and run the same command again".to_owned());
+    }
+    is_about_the_clock(code, message).then(|| "set this machine's clock right".to_owned())
 }
 
 /// The beginning of an answer that is no error as AWS writes them: a proxy's page, an emulator's own words.
@@ -140,5 +149,20 @@ mod tests {
         let error: SdkError<GetCallerIdentityError, HttpResponse> = SdkError::construction_failure(cause);
         let (_, failure) = judge("sts:GetCallerIdentity", &error);
         assert_eq!(failure.to_string(), "sts:GetCallerIdentity: NoReply: no scheme");
+    }
+
+    #[test]
+    fn what_only_its_reader_can_mend_comes_with_a_hint() {
+        let hint = |code, message| hint("sns:CreateTopic", code, message);
+        let allow = Some("allow sns:CreateTopic for the principal that runs fraudctl".to_owned());
+        assert_eq!(hint("AccessDeniedException", ""), allow);
+        assert_eq!(hint("AuthorizationError", ""), allow);
+        assert!(hint("ExpiredTokenException", "").is_some_and(|hint| hint.contains("expired")));
+        let late = hint(
+            "InvalidSignatureException",
+            "Signature expired: 20260101T000000Z is now earlier than",
+        );
+        assert!(late.is_some_and(|hint| hint.contains("clock")));
+        assert_eq!(hint("ValidationException", "no"), None);
     }
 }

@@ -29,3 +29,5 @@ mod state;
 mod table1;
 mod table3;
 mod terminal;
+mod weather;
+mod weather_effects;

@@ -432,15 +432,13 @@ fn killed_while_replies_are_on_their_way_the_next_up_makes_nothing_twice() {
     // AWS has made each of these when the process dies, and nobody has learnt its id.
     watched.kill_when(&[
         |call: &Call| call.is("kms", "CreateKey"),
-        |call: &Call| call.is("apigateway", "POST /restapis"),
-        |call: &Call| call.is("apigateway", "POST /apikeys"),
+        |call: &Call| call.is("apigateway", "CreateRestApi"),
+        |call: &Call| call.is("apigateway", "CreateApiKey"),
     ]);
     watched.kill_when(&[|call: &Call| call.is("dynamodb", "CreateTable")]);
-    watched.kill_when(&[|call: &Call| call.is("lambda", "POST /2015-03-31/functions")]);
-    watched.kill_when(&[|call: &Call| {
-        call.operation.starts_with("POST /restapis/") && call.operation.ends_with("/deployments")
-    }]);
-    watched.kill_when(&[|call: &Call| call.is("apigateway", "POST /usageplans")]);
+    watched.kill_when(&[|call: &Call| call.is("lambda", "CreateFunction")]);
+    watched.kill_when(&[|call: &Call| call.is("apigateway", "CreateDeployment")]);
+    watched.kill_when(&[|call: &Call| call.is("apigateway", "CreateUsagePlan")]);
     let up = watched.up();
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
     watched.assert_whole();

@@ -17,7 +17,7 @@ mod aws;
 mod emulator;
 pub mod engine;
 mod fraudctl;
-mod proxy;
+mod hostile;
 pub mod read;
 mod running;
 mod shim;
@@ -31,7 +31,10 @@ use std::time::{Duration, Instant};
 pub use aws::{ApiError, Aws, Credentials, REGION};
 pub use emulator::{Emulator, MiniStack};
 pub use fraudctl::{Environment, Run, on_terminal, within};
-pub use proxy::{Call, Held, Proxy, Side};
+pub use hostile::{
+    Beside, Call, Faults, Held, Limit, Numbers, Protocol, Proxy, Record, Refusal, Side, Span, Summary, Weather,
+    published,
+};
 pub use running::Running;
 pub use shim::Shim;
 

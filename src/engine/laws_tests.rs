@@ -248,7 +248,7 @@ proptest! {
                 for address in &taken {
                     let mine: Vec<Outputs> = bench.cloud.standing(address).into_iter().map(|live| live.outputs).collect();
                     if let Some(outputs) = early.outputs.get(address) {
-                        assert_eq!(mine, [outputs.clone()], "{address} is not the one that was adopted");
+                        assert_eq!(mine, std::slice::from_ref(outputs), "{address} is not the one that was adopted");
                     }
                 }
                 bench.down(&graph).await;

@@ -362,3 +362,25 @@ fn an_adoption_cut_short_goes_on_when_it_is_asked_for_again() {
         }
     }
 }
+
+#[test]
+fn what_an_adopted_one_still_shows_of_before_is_not_taken_for_the_way_it_is_written() {
+    run(async {
+        let bench = Bench::new();
+        let asked = BTreeSet::from([at("queue")]);
+        bench
+            .cloud
+            .put_in_the_way(&at("queue"), &QUEUE, json!({"name": "q", "size": 1}));
+        let plan = bench.adopting(&queue(), &asked).await.unwrap();
+        bench.cloud.let_adopt(asked);
+        // More looks than anybody takes.
+        bench.cloud.show_old("queue", "size", json!(1), 1000);
+        assert_done(&bench.apply(&plan).await);
+        bench.cloud.show_old("queue", "size", json!(1), 0);
+        bench.assert_stands(&queue()).await;
+        // Whoever sets it back changes it behind our back.
+        bench.cloud.edit("queue", "size", json!(1));
+        let plan = bench.plan(&queue()).await;
+        assert_eq!(plan.changes[0].fields[0].cause, Cause::Drift);
+    });
+}

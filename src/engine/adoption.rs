@@ -1,7 +1,7 @@
 //! Taking over what stands under our name and is not ours, because somebody asks for it by its address.
 
+use super::change::{Action, Change};
 use super::ownership::{TAGS_GONE, bare, belongs_to_others, not_ours, unproven};
-use super::plan::{Action, Change, Plan};
 use crate::resource::{Address, Kind, Kinds, Owner};
 use crate::state::Record;
 use std::collections::BTreeSet;
@@ -125,16 +125,16 @@ pub fn refusal(found: &[Foreign]) -> String {
 }
 
 /// The addresses at which nothing can ever be adopted: the stack has no resource of AWS there.
-pub fn unknown(plan: &Plan, asked: &BTreeSet<Address>) -> Vec<Address> {
+pub fn unknown(changes: &[Change], asked: &BTreeSet<Address>) -> Vec<Address> {
     let known = |address: &&Address| {
-        let mut changes = plan.changes.iter();
+        let mut changes = changes.iter();
         changes.any(|change| change.address == **address && !change.ephemeral)
     };
     asked.iter().filter(|address| !known(address)).cloned().collect()
 }
 
 /// What to say of each address that was asked for and where nothing is adopted.
-pub fn in_vain(plan: &Plan, asked: &BTreeSet<Address>, kinds: &dyn Kinds) -> Vec<String> {
+pub fn in_vain(changes: &[Change], asked: &BTreeSet<Address>, kinds: &dyn Kinds) -> Vec<String> {
     let of = |change: &Change| {
         let (address, kind) = (&change.address, &change.kind);
         let nameless = kinds.get(kind).is_some_and(|kind| kind.identity().is_empty());
@@ -149,7 +149,7 @@ pub fn in_vain(plan: &Plan, asked: &BTreeSet<Address>, kinds: &dyn Kinds) -> Vec
         }
     };
     let at = |address: &Address| {
-        let mut changes = plan.changes.iter().filter(|change| !change.retired);
+        let mut changes = changes.iter().filter(|change| !change.retired);
         changes.find(|change| change.address == *address)
     };
     asked.iter().filter_map(at).filter_map(of).collect()

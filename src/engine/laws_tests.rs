@@ -248,7 +248,7 @@ proptest! {
                 for address in &taken {
                     let mine: Vec<Outputs> = bench.cloud.standing(address).into_iter().map(|live| live.outputs).collect();
                     if let Some(outputs) = early.outputs.get(address) {
-                        assert_eq!(mine, [outputs.clone()], "{address} is not the one that was adopted");
+                        assert_eq!(mine, std::slice::from_ref(outputs), "{address} is not the one that was adopted");
                     }
                 }
                 bench.down(&graph).await;
@@ -361,4 +361,26 @@ fn an_adoption_cut_short_goes_on_when_it_is_asked_for_again() {
             });
         }
     }
+}
+
+#[test]
+fn what_an_adopted_one_still_shows_of_before_is_not_taken_for_the_way_it_is_written() {
+    run(async {
+        let bench = Bench::new();
+        let asked = BTreeSet::from([at("queue")]);
+        bench
+            .cloud
+            .put_in_the_way(&at("queue"), &QUEUE, json!({"name": "q", "size": 1}));
+        let plan = bench.adopting(&queue(), &asked).await.unwrap();
+        bench.cloud.let_adopt(asked);
+        // More looks than anybody takes.
+        bench.cloud.show_old("queue", "size", json!(1), 1000);
+        assert_done(&bench.apply(&plan).await);
+        bench.cloud.show_old("queue", "size", json!(1), 0);
+        bench.assert_stands(&queue()).await;
+        // Whoever sets it back changes it behind our back.
+        bench.cloud.edit("queue", "size", json!(1));
+        let plan = bench.plan(&queue()).await;
+        assert_eq!(plan.changes[0].fields[0].cause, Cause::Drift);
+    });
 }

@@ -3,6 +3,7 @@
 
 mod adoption;
 mod apply;
+mod change;
 mod diff;
 mod events;
 #[cfg(test)]

@@ -4,7 +4,7 @@ use crate::engine::fake::{BINARY, BUCKET, Cloud, ENV, FUNCTION, KEY, PART, RELEA
 use crate::engine::schedule::{Op, Schedule};
 use crate::resource::Handle;
 use crate::resource::Owner;
-use crate::state::Place;
+use crate::state::{Place, Retired};
 use proptest::prelude::*;
 use serde_json::json;
 

@@ -1,5 +1,7 @@
 //! `up --adopt`: what has a name of ours and is somebody else's becomes ours, on request and never otherwise.
 
+use std::fs;
+
 use serde_json::{Value, json};
 
 use crate::support::read::{find, outputs};
@@ -478,4 +480,31 @@ fn what_is_inside_of_something_adopted_comes_with_it() {
         arn.as_str().expect("a text"),
     );
     assert!(theirs.is_some(), "{subscriptions:#}");
+}
+
+/// A record of an alias that was being removed when the process died proves nothing about who has the name now.
+#[test]
+fn an_alias_that_somebody_took_while_ours_was_being_removed_is_theirs() {
+    let env = Environment::new();
+    env.up();
+    let text = fs::read_to_string(env.state_file()).expect("there is a state");
+    let mut state: Value = serde_json::from_str(&text).expect("the state is JSON");
+    state["resources"]["security.alias"]["status"] = json!("deleting");
+    state.as_object_mut().expect("an object").remove("checksum");
+    fs::write(env.state_file(), state.to_string()).expect("the state is written");
+    let name = "alias/fraud-detection-dev";
+    env.aws.call("kms", "delete_alias", json!({"AliasName": name}));
+    let key = env.aws.call("kms", "create_key", json!({}))["KeyMetadata"]["KeyId"].clone();
+    env.aws
+        .call("kms", "create_alias", json!({"AliasName": name, "TargetKeyId": key}));
+
+    let refused = env.run(&["up", "--yes"]).exits(1);
+    assert!(
+        refused.stderr.contains("security.alias: it points to the key"),
+        "{refused:#?}"
+    );
+    let down = env.down();
+    assert_eq!(down["left_alone"][0]["address"], "security.alias", "{down:#}");
+    let alias = env.aws.call("kms", "describe_key", json!({"KeyId": name}));
+    assert_eq!(alias["KeyMetadata"]["KeyId"], key);
 }

@@ -22,6 +22,7 @@ mod moto;
 mod permissions;
 mod refusals;
 mod rules;
+mod shared_state;
 mod smoke;
 mod state;
 mod table1;

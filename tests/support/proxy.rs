@@ -360,9 +360,12 @@ impl Request {
     }
 }
 
-/// An error in the protocol of the call: XML where it was a form, else JSON.
+/// An error in the protocol of the call: XML where it was a form or an object of S3, else JSON.
 fn refusal(code: &str, call: &Call) -> Vec<u8> {
-    let (kind, body) = if call.body.contains("Action=") {
+    let (kind, body) = if call.service == "s3" {
+        let body = format!("<Error><Code>{code}</Code><Message>refused by the test</Message></Error>");
+        ("application/xml", body)
+    } else if call.body.contains("Action=") {
         let body = format!(
             "<ErrorResponse><Error><Type>Sender</Type><Code>{code}</Code><Message>refused by the test</Message></Error>\
              <RequestId>00000000-0000-0000-0000-000000000000</RequestId></ErrorResponse>"

@@ -26,6 +26,7 @@ mod protect;
 mod refusals;
 mod rules;
 mod secrets;
+mod shared_state;
 mod smoke;
 mod state;
 mod table1;

@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Removes every resource of an environment, also those that a lost state no longer knows: they are found by their names
-/// and ownership tags. What is not ours is never touched. An environment with `protect = true` is refused. The KMS key is scheduled for deletion in 7 days, as AWS
-/// demands.
+/// and ownership tags. What is not ours is never touched. An environment with `protect = true` is refused. The KMS key is
+/// scheduled for deletion in 7 days, as AWS demands.
 #[derive(Debug, Args)]
 pub struct DownArgs {
     #[command(flatten)]

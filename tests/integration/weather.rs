@@ -5,8 +5,9 @@ use crate::support::{
     Call, Emulator, Environment, Faults, Proxy, Record, Refusal, Run, Running, Span, Summary, Weather,
 };
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long a command may take in the worst weather.
@@ -170,6 +171,7 @@ fn in_the_whole_weather_everything_works_and_hardly_a_call_is_throttled() {
     let up = works(&["up", "--yes", "--json"]);
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
     let standing = outside.env.aws.inventory();
+    assert_eq!(kinds(&outside.env), kinds_of_a_calm_day());
 
     let again = works(&["up", "--yes", "--json"]);
     assert_eq!(again["steps"], json!([]), "{again:#}");
@@ -192,19 +194,72 @@ fn in_the_whole_weather_everything_works_and_hardly_a_call_is_throttled() {
     assert!(throttled * 50 < records.len(), "{throttled} of {}", records.len());
 }
 
-/// `up` and `down` while a tenth of the calls fails in one way. Whatever was lost is made once.
+/// `up` and `down` while calls fail in some way. Whatever was lost is made once.
 #[track_caller]
 fn endures(seed: u64, faults: Faults) {
     let outside = Outside::unpaced(Weather {
         faults,
         ..Weather::calm(seed)
     });
-    let up = outside.works(&["up", "--yes", "--json"]);
+    let mut records = Vec::new();
+    let mut works = |args: &[&str]| {
+        let document = outside.works(args);
+        records.extend(outside.proxy.records());
+        document
+    };
+    let up = works(&["up", "--yes", "--json"]);
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
-    let diff = outside.works(&["diff", "--json"]);
+    assert_eq!(kinds(&outside.env), kinds_of_a_calm_day());
+    let diff = works(&["diff", "--json"]);
     assert_eq!(diff["changes"], json!([]), "{diff:#}");
-    outside.works(&["down", "--yes", "--json"]);
+    works(&["down", "--yes", "--json"]);
     is_empty(&outside.env);
+    let failed = records.iter().filter(|record| record.weather.is_some()).count();
+    println!("{failed} of {} calls failed", records.len());
+    assert!(failed * 20 > records.len(), "{failed} of {}", records.len());
+}
+
+/// How many resources of each kind there are, with what has no name of its own in the APIs.
+fn kinds(env: &Environment) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for line in env.aws.inventory() {
+        // "sqs queue http://..."
+        let kind = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        *kinds.entry(kind).or_default() += 1;
+    }
+    let apis = env.aws.call("apigateway", "get_rest_apis", json!({}));
+    for api in apis["items"].as_array().expect("a list") {
+        let api = json!({"restApiId": api["id"]});
+        for operation in ["get_deployments", "get_request_validators", "get_stages"] {
+            let found = env.aws.call("apigateway", operation, api.clone());
+            let found = found["items"].as_array().or(found["item"].as_array()).expect("a list");
+            *kinds.entry(operation.to_owned()).or_default() += found.len();
+        }
+    }
+    kinds
+}
+
+/// What [`kinds`] gives where nothing fails.
+fn kinds_of_a_calm_day() -> BTreeMap<String, usize> {
+    static KINDS: OnceLock<BTreeMap<String, usize>> = OnceLock::new();
+    let kinds = KINDS.get_or_init(|| {
+        let env = Environment::new();
+        env.up();
+        kinds(&env)
+    });
+    kinds.clone()
+}
+
+#[test]
+fn the_reply_to_the_first_change_of_each_kind_may_be_lost() {
+    let first_changes_lost = true;
+    endures(
+        7,
+        Faults {
+            first_changes_lost,
+            ..Faults::default()
+        },
+    );
 }
 
 #[test]
@@ -253,7 +308,6 @@ fn a_tenth_of_the_replies_may_be_lost() {
 
 #[test]
 fn an_error_that_stays_is_told_at_once_with_the_words_and_the_id_of_aws() {
-    let outside = Outside::unpaced(Weather::calm(5));
     let denied = "User: arn:aws:iam::000000000000:user/x is not authorized to perform: SNS:CreateTopic";
     let cases = [
         (Refusal::new(403, "AuthorizationError", denied), "sns", "CreateTopic"),
@@ -264,7 +318,7 @@ fn an_error_that_stays_is_told_at_once_with_the_words_and_the_id_of_aws() {
         ),
     ];
     for (refusal, service, operation) in cases {
-        outside.proxy.forget();
+        let outside = Outside::unpaced(Weather::calm(5));
         let (code, message) = (refusal.code.clone(), refusal.message.clone());
         let applies = move |call: &Call| call.is(service, operation);
         outside.proxy.refuse_with(refusal, applies);
@@ -318,4 +372,27 @@ fn a_role_that_never_spreads_is_given_up_and_what_was_waited_for_is_told() {
     assert!(asked.took.as_secs().abs_diff(seconds) <= 3, "{seconds} told, {asked:?}");
     outside.works(&["down", "--yes", "--json"]);
     is_empty(&outside.env);
+}
+
+#[test]
+fn a_queue_is_made_as_soon_as_the_name_of_a_deleted_one_is_free() {
+    let refused = Duration::from_secs(20);
+    let outside = Outside::unpaced(Weather {
+        queue_name_refused: Some(refused),
+        ..Weather::calm(8)
+    });
+    outside.works(&["up", "--yes", "--json"]);
+    outside.works(&["down", "--yes", "--json"]);
+    outside.works(&["up", "--yes", "--json"]);
+    let records = outside.proxy.records();
+    let creations: Vec<_> = records
+        .iter()
+        .filter(|record| record.call.operation == "CreateQueue")
+        .collect();
+    let made = creations.iter().filter(|record| record.code.is_none()).count();
+    assert_eq!((made, creations.len() > made), (3, true), "{creations:#?}");
+    // Asked often enough to lose no time, and not more often.
+    assert!(creations.len() < 3 * 20, "{} calls", creations.len());
+    let diff = outside.works(&["diff", "--json"]);
+    assert_eq!(diff["changes"], json!([]), "{diff:#}");
 }

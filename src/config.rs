@@ -1,5 +1,9 @@
 //! What a user chooses: flags, environment variables and `fraudctl.toml`, brought together and validated once.
 
+mod location;
+
+pub use location::{Location, LocationError};
+
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -31,6 +35,8 @@ pub struct Settings {
     pub processor: Function,
     /// The function that looks for patterns.
     pub analyzer: Function,
+    /// Where the state is kept, where the settings say it.
+    pub state: Option<Location>,
     /// Tags beside the project's own.
     pub tags: BTreeMap<String, String>,
 }
@@ -81,6 +87,14 @@ pub enum ConfigError {
         /// What is wrong, and where.
         why: String,
     },
+    /// No place where a state could be.
+    #[error("{at}state: {why}")]
+    State {
+        /// As of [`ConfigError::Value`].
+        at: String,
+        /// What is wrong.
+        why: LocationError,
+    },
     /// A value out of its range.
     #[error("{at}{key} is {value:?}, but must be {must}")]
     Value {
@@ -108,6 +122,7 @@ struct File {
     log_retention_days: Option<u32>,
     requests_per_day: Option<u32>,
     rules: Option<PathBuf>,
+    state: Option<PathBuf>,
     #[serde(default)]
     processor: FunctionSection,
     #[serde(default)]
@@ -125,6 +140,7 @@ struct Section {
     log_retention_days: Option<u32>,
     requests_per_day: Option<u32>,
     rules: Option<PathBuf>,
+    state: Option<PathBuf>,
     #[serde(default)]
     processor: FunctionSection,
     #[serde(default)]
@@ -189,7 +205,7 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
 
 impl ConfigError {
     fn in_file(mut self, path: &Path, env: &str) -> Self {
-        if let Self::Value { at, .. } | Self::Rules { at, .. } = &mut self {
+        if let Self::Value { at, .. } | Self::Rules { at, .. } | Self::State { at, .. } = &mut self {
             *at = format!("{}, environment {env}: ", path.display());
         }
         self
@@ -251,12 +267,27 @@ fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Res
             .or(file.rules.as_ref())
             .map(|path| rules(&folder.join(path)))
             .transpose()?,
+        state: mine
+            .state
+            .as_ref()
+            .or(file.state.as_ref())
+            .map(|path| state(folder, path))
+            .transpose()?,
         processor: function((512, 30, 5), &file.processor, &mine.processor),
         analyzer: function((1024, 60, 2), &file.analyzer, &mine.analyzer),
         tags,
     };
     check(&settings)?;
     Ok(settings)
+}
+
+/// Where the state is; a folder begins at `folder`.
+fn state(folder: &Path, path: &Path) -> Result<Location, ConfigError> {
+    let location = Location::parse(path).map_err(|why| ConfigError::State { at: String::new(), why })?;
+    Ok(match location {
+        Location::Folder(path) => Location::Folder(folder.join(path)),
+        bucket @ Location::Bucket { .. } => bucket,
+    })
 }
 
 /// What Parameter Store takes in a standard parameter: API reference, `PutParameter`.
@@ -450,6 +481,27 @@ mod tests {
         let wrong = refused();
         for part in ["environment prod", "mine.json cannot be used", "line 2"] {
             assert!(wrong.contains(part), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_state_has_a_place_of_its_own_for_each_environment() {
+        let text = "state = \"shared\"\n[env.prod]\nstate = \"s3://my-bucket/fraud\"\n";
+        let Some(Location::Folder(folder)) = read(text, "dev").unwrap().state else {
+            panic!("no folder");
+        };
+        assert!(folder.is_absolute() && folder.ends_with("shared"), "{folder:?}");
+        let bucket = Location::Bucket {
+            name: "my-bucket".into(),
+            prefix: "fraud".into(),
+        };
+        assert_eq!(read(text, "prod").unwrap().state, Some(bucket));
+        assert_eq!(read("", "prod").unwrap().state, None);
+        let why = read("[env.prod]\nstate = \"s3://My_Bucket\"\n", "dev")
+            .unwrap_err()
+            .to_string();
+        for part in [FILE, "environment prod", "state: ", "s3://My_Bucket", "lower-case"] {
+            assert!(why.contains(part), "{why}");
         }
     }
 

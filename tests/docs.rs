@@ -17,7 +17,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("local", &[]),
     ("artifact", &["resource"]),
     ("state", &["resource"]),
-    ("aws", &["resource"]),
+    ("aws", &["resource", "state"]),
     ("engine", &["resource", "state"]),
     ("stack", &["artifact", "aws", "config", "engine", "resource"]),
     ("operate", &["aws", "engine", "evaluate", "resource"]),

@@ -1,6 +1,7 @@
 //! One way to make every call: paced before, classified after, retried within a budget, counted.
 
 use super::clients::Aws;
+use super::counts::reads;
 use super::judge::judge;
 use super::retry::Verdict;
 use crate::resource::{Class, Failure};
@@ -17,6 +18,8 @@ impl Aws {
     ///
     /// Retries what the retry table says can succeed, each reason within a budget of its own. A call without a name
     /// or a token is never repeated when its reply was lost: that is [`Class::Ambiguous`], and the caller looks first.
+    ///
+    /// What may change something does not leave while there is an objection; see [`Aws::object`].
     pub async fn call<T, E, F>(&self, operation: &'static str, send: impl Fn() -> F) -> Result<T, Failure>
     where
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
@@ -27,6 +30,10 @@ impl Aws {
         loop {
             if self.paced {
                 self.pacer.admit(operation).await;
+            }
+            // The states have conditions of their own, and a lock is given back when nothing else may be changed.
+            if !reads(operation) && !operation.starts_with("s3:") {
+                self.objection(operation).await?;
             }
             self.counts.note(operation);
             let error = match send().await {

@@ -4,7 +4,7 @@ use super::counts::Counts;
 use super::judge::{innermost, judge};
 use super::limits::Pacer;
 use super::retry::Verdict;
-use crate::resource::{Failure, chain};
+use crate::resource::{BoxFuture, Failure, chain};
 use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
@@ -15,7 +15,7 @@ use std::any::Any;
 use std::collections::HashMap;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::sync::OnceCell;
@@ -107,6 +107,7 @@ pub struct Aws {
     pub(super) paced: bool,
     memo: Memo,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
+    objection: OnceLock<Objection>,
 
     /// Amazon API Gateway (REST APIs).
     pub apigateway: aws_sdk_apigateway::Client,
@@ -124,6 +125,8 @@ pub struct Aws {
     pub lambda: aws_sdk_lambda::Client,
     /// Amazon CloudWatch Logs.
     pub logs: aws_sdk_cloudwatchlogs::Client,
+    /// Amazon S3.
+    pub s3: aws_sdk_s3::Client,
     /// Amazon SNS.
     pub sns: aws_sdk_sns::Client,
     /// Amazon SQS.
@@ -158,6 +161,7 @@ impl Aws {
             paced: !connection.unpaced,
             memo: Memo::default(),
             locks: Mutex::default(),
+            objection: OnceLock::new(),
             apigateway: aws_sdk_apigateway::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
@@ -166,6 +170,7 @@ impl Aws {
             kms: aws_sdk_kms::Client::new(&config),
             lambda: aws_sdk_lambda::Client::new(&config),
             logs: aws_sdk_cloudwatchlogs::Client::new(&config),
+            s3: s3(&config),
             sns: aws_sdk_sns::Client::new(&config),
             sqs: aws_sdk_sqs::Client::new(&config),
             ssm: aws_sdk_ssm::Client::new(&config),
@@ -256,6 +261,22 @@ impl Aws {
         self.memo.over.load(SeqCst)
     }
 
+    /// From now on this is asked before every call that may change something. Only once in a process.
+    pub fn object(&self, objection: Objection) {
+        // A second one would be asked for the same lock.
+        let _ = self.objection.set(objection);
+    }
+
+    /// Why nothing may be changed now, where there is a reason.
+    pub(super) async fn objection(&self, operation: &str) -> Result<(), Failure> {
+        let Some(objection) = self.objection.get() else {
+            return Ok(());
+        };
+        objection()
+            .await
+            .map_err(|why| Failure::new(operation, "LockLost", format!("not sent: the lock is lost: {why}")))
+    }
+
     /// Only one change at a time for this key: a REST API, or a function's policy, loses or refuses parallel changes.
     pub async fn alone(&self, key: &str) -> tokio::sync::OwnedMutexGuard<()> {
         let lock = {
@@ -264,6 +285,16 @@ impl Aws {
         };
         lock.lock_owned().await
     }
+}
+
+/// Says why nothing may be changed, where there is a reason.
+pub type Objection = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
+
+/// S3, whose buckets are names of hosts on AWS. At another endpoint they are the beginning of the path.
+fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {
+    let elsewhere = config.endpoint_url().is_some() || std::env::var_os("AWS_ENDPOINT_URL_S3").is_some();
+    let config = aws_sdk_s3::config::Builder::from(config).force_path_style(elsewhere);
+    aws_sdk_s3::Client::from_conf(config.build())
 }
 
 #[derive(Default)]

@@ -21,10 +21,14 @@ impl Counts {
     }
 
     pub(super) fn note(&self, operation: &str) {
-        let verb = operation.split_once(':').map_or(operation, |(_, verb)| verb);
-        let reads = ["Get", "List", "Describe"].iter().any(|read| verb.starts_with(read));
-        if reads { &self.reads } else { &self.changes }.fetch_add(1, Relaxed);
+        if reads(operation) { &self.reads } else { &self.changes }.fetch_add(1, Relaxed);
     }
+}
+
+/// Does this operation change nothing? By its verb.
+pub(super) fn reads(operation: &str) -> bool {
+    let verb = operation.split_once(':').map_or(operation, |(_, verb)| verb);
+    ["Get", "List", "Describe"].iter().any(|read| verb.starts_with(read))
 }
 
 #[cfg(test)]

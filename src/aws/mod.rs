@@ -21,11 +21,12 @@ pub mod iam;
 pub mod kms;
 pub mod lambda;
 pub mod logs;
+pub mod s3;
 pub mod sns;
 pub mod sqs;
 pub mod ssm;
 
-pub use clients::{Aws, ConnectError, Connection, Local};
+pub use clients::{Aws, ConnectError, Connection, Local, Objection};
 pub use counts::Counts;
 pub use policy::Document;
 pub use registry::Registry;

@@ -114,6 +114,13 @@ const TABLE: &[Row] = &[
     // A quota, though its status may be that of throttling: waiting does not help.
     Row("apigateway", "LimitExceededException", "", Final(Class::Permanent)),
     Row("apigateway", "NotFoundException", "", Final(Class::NotFound)),
+    // Others write the same object just now; it is over in a moment, and then the condition decides.
+    Row("s3", "ConditionalRequestConflict", "", Busy),
+    Row("s3", "OperationAborted", "", Busy),
+    Row("s3", "PreconditionFailed", "", Final(Class::Exists)),
+    Row("s3", "RequestTimeout", "", Fault),
+    Row("s3", "NoSuchKey", "", Final(Class::NotFound)),
+    Row("s3", "NoSuchVersion", "", Final(Class::NotFound)),
     Row("cloudwatch", "ResourceNotFound", "", Final(Class::NotFound)),
     Row("cloudwatch", "DashboardNotFoundError", "", Final(Class::NotFound)),
     Row("cloudwatch", "ConcurrentModificationException", "", Busy),

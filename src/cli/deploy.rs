@@ -7,12 +7,12 @@ use super::{confirm, json, print};
 use crate::aws::Registry;
 use crate::engine::{Action, Apply, Outcome, Plan, Report};
 use crate::resource::{Address, Kinds, Outputs};
-use crate::state::Store;
+use crate::state::{GroupCommit, Store};
 use crate::ui::{self, Progress};
 use clap::Args;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
 /// How to carry out a plan.
@@ -65,7 +65,7 @@ impl Deployment<'_> {
             confirm::proceed("nothing was changed", "the plan")?;
         }
         self.kinds.begin_changes();
-        let store = Mutex::new(store);
+        let store = GroupCommit::new(store);
         let apply = Apply {
             kinds: self.kinds,
             plan: self.plan,
@@ -75,9 +75,9 @@ impl Deployment<'_> {
         };
         let report = apply.run().await?;
         self.stop.at_once();
-        let mut store = store.into_inner().unwrap_or_else(PoisonError::into_inner);
+        let mut store = store.store().await;
         if store.state.resources.is_empty() {
-            store.discard()?;
+            store.discard().await?;
         }
         let outputs = outputs(self.scope, &store);
         if self.args.json {

@@ -26,7 +26,7 @@ pub async fn run(args: DiffArgs) -> Result<(), Exit> {
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open(&args.build, &progress).await?;
     let builder = scope.builder(&args.build)?;
-    let store = scope.store()?;
+    let store = scope.store().await?;
     let (graph, kinds) = scope.desired(Some(builder), &progress)?;
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     let plan = Plan::towards(&graph, &store.state, &live, &kinds)?;

@@ -4,7 +4,6 @@ use super::scope::{BuildArgs, ScopeArgs};
 use super::stop::Stop;
 use crate::engine::{Plan, survey};
 use crate::operate::load::tap;
-use crate::state::Lock;
 use crate::ui::Progress;
 use clap::Args;
 use std::sync::Arc;
@@ -25,8 +24,8 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
     let begun = Instant::now();
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open(&BuildArgs::default(), &progress).await?;
-    let _lock = Lock::take(&scope.state_path, "down")?;
-    let store = scope.store()?;
+    let lock = scope.lock("down", stop).await?;
+    let store = scope.store_of(&lock).await?;
     let (graph, kinds) = scope.desired(None, &progress)?;
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     let plan = Plan::towards_nothing(&graph, &store.state, &live, &kinds)?;

@@ -1,6 +1,7 @@
 //! How the process ends.
 
 use crate::aws::ConnectError;
+use crate::aws::s3::BucketError;
 use crate::config::ConfigError;
 use crate::engine::PlanError;
 use crate::local::LocalError;
@@ -8,7 +9,7 @@ use crate::operate::label::LabelError;
 use crate::operate::preflight::PreflightError;
 use crate::operate::send::SendError;
 use crate::resource::{Failure, chain};
-use crate::state::{LockError, StoreError};
+use crate::state::{LockError, MoveError, StoreError};
 
 /// Done.
 pub const DONE: u8 = 0;
@@ -71,9 +72,11 @@ macro_rules! plainly_failed {
 }
 
 plainly_failed!(
+    BucketError,
     ConnectError,
     LabelError,
     LocalError,
+    MoveError,
     PlanError,
     PreflightError,
     SendError,

@@ -41,7 +41,7 @@ pub async fn run(args: LabelArgs) -> Result<(), Exit> {
     let rows = args.file.as_deref().map(read).transpose()?;
     let progress = Progress::new();
     let scope = args.scope.open_deployed(&progress).await?;
-    let outputs = outputs(&scope, &scope.store()?);
+    let outputs = outputs(&scope, &scope.store().await?);
     if outputs.is_empty() {
         return Err(args.scope.nothing_deployed());
     }

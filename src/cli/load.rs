@@ -88,7 +88,7 @@ pub async fn run(args: LoadArgs, stop: &Stop) -> Result<(), Exit> {
     let schedule = schedule(args.rate, args.duration)?;
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open_deployed(&progress).await?;
-    let store = scope.store()?;
+    let store = scope.store().await?;
     let outputs = outputs(&scope, &store);
     let output = |name: &str| outputs.get(name).ok_or_else(|| args.scope.nothing_deployed());
     let (endpoint, key_id, topic) = (

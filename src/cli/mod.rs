@@ -69,7 +69,7 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Fit the rules to transactions of which it is known whether they were fraud
     Train(Box<train::TrainArgs>),
-    /// Show and mend what is remembered, without AWS
+    /// Show, mend and move what is remembered
     State(state::StateArgs),
     /// Start, stop or reset the local AWS
     Local(local::LocalArgs),
@@ -90,7 +90,9 @@ pub fn main() -> ExitCode {
             Command::Up(_) | Command::Down(_) => "interrupted; nothing was changed",
             _ => stop::INTERRUPTED,
         });
-        run(cli.command, &stop).await
+        let result = run(cli.command, &stop).await;
+        stop.release().await;
+        result
     });
     // Whatever still runs in the background is not waited for.
     runtime.shutdown_background();
@@ -122,7 +124,7 @@ async fn run(command: Command, stop: &stop::Stop) -> Result<(), Exit> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Train(args) => train::run(*args).await,
-        Command::State(args) => state::run(&args),
+        Command::State(args) => state::run(&args, stop).await,
         Command::Local(args) => local::run(args).await,
     }
 }

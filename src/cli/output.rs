@@ -22,7 +22,7 @@ pub struct OutputArgs {
 pub async fn run(args: OutputArgs) -> Result<(), Exit> {
     let progress = Progress::new();
     let scope = args.scope.open_deployed(&progress).await?;
-    let outputs = outputs(&scope, &scope.store()?);
+    let outputs = outputs(&scope, &scope.store().await?);
     if outputs.is_empty() {
         return Err(args.scope.nothing_deployed());
     }

@@ -121,7 +121,7 @@ impl Candidate {
 /// Opens what is deployed, and reads the rules in force there.
 async fn open(args: &ScopeArgs) -> Result<(Scope, Deployed), Exit> {
     let scope = args.open_deployed(&Progress::new()).await?;
-    if outputs(&scope, &scope.store()?).is_empty() {
+    if outputs(&scope, &scope.store().await?).is_empty() {
         return Err(args.nothing_deployed());
     }
     let deployed = rules::deployed(&scope.aws, &scope.settings.env).await?;
@@ -277,7 +277,7 @@ async fn push(args: PushArgs) -> Result<(), Exit> {
 async fn compare(args: DryRunArgs) -> Result<(), Exit> {
     let candidate = args.candidate.read()?;
     let (scope, deployed) = open(&args.scope).await?;
-    let outputs = outputs(&scope, &scope.store()?);
+    let outputs = outputs(&scope, &scope.store().await?);
     let table = outputs
         .get("dynamodb_table_name")
         .ok_or_else(|| args.scope.nothing_deployed())?;

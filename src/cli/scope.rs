@@ -2,16 +2,19 @@
 
 use super::exit::Exit;
 use super::local::LocalOptions;
+use super::stop::Stop;
 use crate::artifact::{self, Builder, Flavor};
+use crate::aws::s3::Bucket;
 use crate::aws::{Aws, Connection, Local, Registry};
-use crate::config::{self, Overrides, Settings};
+use crate::config::{self, Location, Overrides, Settings};
 use crate::engine::Graph;
 use crate::stack::Stack;
-use crate::state::{Place, Store};
+use crate::state::{Home, Lock, LockError, Place, Store};
 use crate::ui::Progress;
 use clap::Args;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The account of the local AWS.
 const LOCAL_ACCOUNT: &str = "000000000000";
@@ -40,9 +43,13 @@ pub struct ScopeArgs {
     /// Do not keep to AWS's rate limits: for emulators, which have none
     #[arg(long, env = "FRAUDCTL_UNPACED", value_parser = clap::builder::FalseyValueParser::new(), hide_short_help = true)]
     pub unpaced: bool,
-    /// Where state files are kept [default: state/ in the project]
-    #[arg(long = "state", env = "FRAUDCTL_STATE", value_name = "DIR")]
-    pub state_dir: Option<PathBuf>,
+    /// Where states are kept: a folder, or s3://BUCKET/PREFIX [default: fraudctl.toml's, else state/ in the project]
+    #[arg(long = "state", env = "FRAUDCTL_STATE", value_name = "PLACE")]
+    pub state: Option<PathBuf>,
+    /// For how many seconds the lock of a state on S3 binds after it was renewed last
+    #[arg(long, env = "FRAUDCTL_LEASE_SECONDS", value_name = "N", default_value_t = 60, hide = true,
+        value_parser = clap::value_parser!(u64).range(3..=3600))]
+    pub lease_seconds: u64,
     #[command(flatten)]
     pub(super) local_options: LocalOptions,
 }
@@ -71,7 +78,9 @@ pub struct Scope {
     /// The connection.
     pub aws: Arc<Aws>,
     /// Where the state is kept.
-    pub state_path: PathBuf,
+    pub home: Home,
+    /// For how long its lock binds after it was renewed last, where it is on S3.
+    pub lease: Duration,
     /// Is it the local AWS?
     pub local: bool,
 }
@@ -84,18 +93,16 @@ impl ScopeArgs {
             arch: build.arch.clone(),
             no_reserved_concurrency: build.no_reserved_concurrency,
         };
-        let settings = match &self.config {
-            Some(file) => config::load_file(file, &self.env, &overrides)?,
-            None => config::load(&project, &self.env, &overrides)?,
-        };
-        let state_path = self.state_path(&project);
-        if self.local {
+        let settings = self.settings(&project, &overrides)?;
+        let location = self.location(&project, settings.state.as_ref())?;
+        if let (true, Location::Folder(folder)) = (self.local, &location) {
             // Where the local AWS is, is known: a state of elsewhere is refused before anything is started for it.
-            Store::open(&state_path, self.local_place())?;
+            Store::open(&Home::File(self.file(folder)), self.local_place()).await?;
         }
         let aws = self.connect(progress).await?;
         Ok(Scope {
-            state_path,
+            home: self.home(location, &aws).await?,
+            lease: self.lease(),
             project,
             settings,
             aws,
@@ -116,7 +123,7 @@ impl ScopeArgs {
         give("--profile", self.profile.clone());
         give("--project", path(&self.project));
         give("--config", path(&self.config));
-        give("--state", path(&self.state_dir));
+        give("--state", path(&self.state));
         if self.local {
             flags.insert(2, "--local".to_owned());
             flags.extend(self.local_options.flags());
@@ -127,8 +134,14 @@ impl ScopeArgs {
     /// As [`ScopeArgs::open`], for commands that only use what stands: where nothing is remembered of the local AWS, none
     /// is started to say so.
     pub async fn open_deployed(&self, progress: &Progress) -> Result<Scope, Exit> {
-        if self.local && !self.state_path(&self.project()?).exists() {
-            return Err(self.nothing_deployed());
+        if self.local {
+            let project = self.project()?;
+            let settings = self.settings(&project, &Overrides::default())?;
+            if let Location::Folder(folder) = self.location(&project, settings.state.as_ref())?
+                && !self.file(&folder).exists()
+            {
+                return Err(self.nothing_deployed());
+            }
         }
         self.open(&BuildArgs::default(), progress).await
     }
@@ -199,28 +212,116 @@ impl ScopeArgs {
             })
     }
 
-    /// The state's file, for those who need nothing else: no settings are read, nothing is connected to.
-    pub fn state_file(&self) -> Result<PathBuf, Exit> {
+    /// Where the state is kept, for those who need nothing else: settings are read only where they say it, and AWS is asked
+    /// only where it is in a bucket.
+    pub async fn state_home(&self, progress: &Progress) -> Result<Home, Exit> {
         config::check_env(&self.env)?;
-        match &self.state_dir {
-            // The folder is named: it can be looked at without the project.
-            Some(_) => Ok(self.state_path(Path::new(""))),
-            None => Ok(self.state_path(&self.project()?)),
+        let location = match &self.state {
+            // It is named: it can be looked at without the project.
+            Some(_) => self.location(Path::new(""), None)?,
+            None => {
+                let project = self.project()?;
+                let settings = self.settings(&project, &Overrides::default())?;
+                self.location(&project, settings.state.as_ref())?
+            }
+        };
+        self.home_at(location, progress).await
+    }
+
+    /// The home of this environment's state at another place, named on the command line.
+    pub async fn other_home(&self, place: &Path, progress: &Progress) -> Result<Home, Exit> {
+        let location = Location::parse(place).map_err(|why| Exit::usage(why.to_string()))?;
+        self.home_at(self.permitted(location)?, progress).await
+    }
+
+    /// For how long the lock of a state on S3 binds after it was renewed last.
+    pub fn lease(&self) -> Duration {
+        Duration::from_secs(self.lease_seconds)
+    }
+
+    async fn home_at(&self, location: Location, progress: &Progress) -> Result<Home, Exit> {
+        match location {
+            Location::Folder(folder) => Ok(Home::File(self.file(&folder))),
+            bucket @ Location::Bucket { .. } => self.home(bucket, &self.connect(progress).await?).await,
         }
     }
 
-    /// `state/{env}.json`, or `state/local/{env}.json` for the local AWS.
-    fn state_path(&self, project: &Path) -> PathBuf {
-        let folder = self.state_dir.clone().unwrap_or_else(|| project.join("state"));
-        let folder = if self.local { folder.join("local") } else { folder };
+    async fn home(&self, location: Location, aws: &Arc<Aws>) -> Result<Home, Exit> {
+        match location {
+            Location::Folder(folder) => Ok(Home::File(self.file(&folder))),
+            Location::Bucket { name, prefix } => {
+                let bucket = Bucket::open(aws, &name, &prefix).await?;
+                Ok(Home::bucket(Arc::new(bucket), &self.env))
+            }
+        }
+    }
+
+    /// What the flag says, else the variable, else the settings.
+    fn location(&self, project: &Path, setting: Option<&Location>) -> Result<Location, Exit> {
+        if let Some(given) = &self.state {
+            let location = Location::parse(given);
+            let location = location.map_err(|why| Exit::usage(format!("--state or FRAUDCTL_STATE: {why}")))?;
+            return self.permitted(location);
+        }
+        match setting {
+            // The local AWS is this machine's own; what others share has no place for it.
+            Some(Location::Bucket { .. }) if self.local => Ok(Location::Folder(project.join("state"))),
+            Some(location) => Ok(location.clone()),
+            None => Ok(Location::Folder(project.join("state"))),
+        }
+    }
+
+    fn permitted(&self, location: Location) -> Result<Location, Exit> {
+        match location {
+            Location::Bucket { .. } if self.local => Err(Exit::usage(
+                "the state of the local AWS is on this machine, as that AWS is: with --local name a folder, or leave \
+                 --state and FRAUDCTL_STATE out",
+            )),
+            location => Ok(location),
+        }
+    }
+
+    /// `{env}.json` in the folder, or in `local/` below it for the local AWS.
+    fn file(&self, folder: &Path) -> PathBuf {
+        let folder = if self.local {
+            folder.join("local")
+        } else {
+            folder.to_owned()
+        };
         folder.join(format!("{}.json", self.env))
+    }
+
+    fn settings(&self, project: &Path, overrides: &Overrides) -> Result<Settings, Exit> {
+        Ok(match &self.config {
+            Some(file) => config::load_file(file, &self.env, overrides)?,
+            None => config::load(project, &self.env, overrides)?,
+        })
     }
 }
 
 impl Scope {
-    /// Opens the state of this place.
-    pub fn store(&self) -> Result<Store, Exit> {
-        Ok(Store::open(&self.state_path, self.place())?)
+    /// Opens the state of this place, to look at it.
+    pub async fn store(&self) -> Result<Store, Exit> {
+        Ok(Store::open(&self.home, self.place()).await?)
+    }
+
+    /// Takes the lock of this place. When it is lost, nothing in AWS is changed any more.
+    pub async fn lock(&self, doing: &str, stop: &Stop) -> Result<Lock, LockError> {
+        let lock = Lock::take(&self.home, doing, self.lease).await?;
+        if let Some(lease) = lock.lease() {
+            stop.give_back(lease);
+            let lease = lease.clone();
+            self.aws.object(Box::new(move || {
+                let lease = lease.clone();
+                Box::pin(async move { lease.hold().await })
+            }));
+        }
+        Ok(lock)
+    }
+
+    /// Opens the state of this place, to change it.
+    pub async fn store_of(&self, lock: &Lock) -> Result<Store, Exit> {
+        Ok(lock.open(self.place()).await?)
     }
 
     fn place(&self) -> Place {

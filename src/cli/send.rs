@@ -45,7 +45,7 @@ pub async fn run(args: SendArgs) -> Result<(), Exit> {
     // Before anything is started for it.
     transaction.body().map_err(|why| Exit::usage(why.to_string()))?;
     let scope = args.scope.open_deployed(&progress).await?;
-    let outputs = outputs(&scope, &scope.store()?);
+    let outputs = outputs(&scope, &scope.store().await?);
     if outputs.is_empty() {
         return Err(args.scope.nothing_deployed());
     }

@@ -1,16 +1,19 @@
-//! Looking at what is remembered, and mending it. Only the files are touched: no AWS is asked, and none is needed.
+//! Looking at what is remembered, mending it, and moving it. Only the state is touched: the resources are neither asked for
+//! nor changed.
 
 use super::exit::Exit;
 use super::scope::ScopeArgs;
+use super::stop::Stop;
 use super::{confirm, json, print};
 use crate::resource::Address;
-use crate::state::{Lock, Record, Status, Store, StoreError};
+use crate::state::{Home, Lock, LockError, Moved, Record, Status, Store, StoreError, move_state};
+use crate::ui::Progress;
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use std::path::Path;
+use std::path::PathBuf;
 
-/// Shows and mends what is remembered of an environment. Works on the state's files alone: AWS is neither asked nor
-/// changed.
+/// Shows, mends and moves what is remembered of an environment. Works on the state alone: no resource in AWS is asked for
+/// or changed, and for a state in a folder AWS is not needed at all.
 #[derive(Debug, Args)]
 pub struct StateArgs {
     #[command(subcommand)]
@@ -25,10 +28,12 @@ enum StateCommand {
     Show(ShowArgs),
     /// Forget a resource; what stands in AWS stays, and the next `up` finds it again
     Rm(RmArgs),
-    /// Remove a lock file that nobody holds. A lock ends with its holder by itself, so that it never has to be broken
+    /// Remove a lock that nobody holds. A lock ends with its holder by itself, so that it never has to be broken
     Unlock(UnlockArgs),
     /// Go back to the state before the current one, where that is damaged or gone
     Recover(RecoverArgs),
+    /// Move the state to another place: to a folder, or to S3
+    Move(MoveArgs),
 }
 
 #[derive(Debug, Args)]
@@ -74,6 +79,14 @@ struct RecoverArgs {
     yes: bool,
 }
 
+#[derive(Debug, Args)]
+struct MoveArgs {
+    /// Where to: a folder, or s3://BUCKET/PREFIX
+    to: PathBuf,
+    #[command(flatten)]
+    scope: ScopeArgs,
+}
+
 /// One resource in a list.
 #[derive(Debug, Serialize)]
 struct Row<'a> {
@@ -82,18 +95,32 @@ struct Row<'a> {
     status: Status,
 }
 
-pub fn run(args: &StateArgs) -> Result<(), Exit> {
+pub async fn run(args: &StateArgs, stop: &Stop) -> Result<(), Exit> {
     match &args.command {
-        StateCommand::List(args) => list(args),
-        StateCommand::Show(args) => show(args),
-        StateCommand::Rm(args) => rm(args),
-        StateCommand::Unlock(args) => unlock(args),
-        StateCommand::Recover(args) => recover(args),
+        StateCommand::List(args) => list(args).await,
+        StateCommand::Show(args) => show(args).await,
+        StateCommand::Rm(args) => rm(args, stop).await,
+        StateCommand::Unlock(args) => unlock(args).await,
+        StateCommand::Recover(args) => recover(args, stop).await,
+        StateCommand::Move(args) => move_to(args, stop).await,
     }
 }
 
-fn list(args: &LookArgs) -> Result<(), Exit> {
-    let store = remembered(&args.scope, &args.scope.state_file()?)?;
+async fn home(scope: &ScopeArgs) -> Result<Home, Exit> {
+    scope.state_home(&Progress::new()).await
+}
+
+/// Takes the lock, to be given back at the end.
+async fn lock(home: &Home, doing: &str, scope: &ScopeArgs, stop: &Stop) -> Result<Lock, LockError> {
+    let lock = Lock::take(home, doing, scope.lease()).await?;
+    if let Some(lease) = lock.lease() {
+        stop.give_back(lease);
+    }
+    Ok(lock)
+}
+
+async fn list(args: &LookArgs) -> Result<(), Exit> {
+    let store = remembered(&args.scope, &home(&args.scope).await?).await?;
     let rows = store.state.resources.iter().map(|(address, record)| Row {
         address,
         kind: &record.kind,
@@ -113,9 +140,9 @@ fn list(args: &LookArgs) -> Result<(), Exit> {
     Ok(())
 }
 
-fn show(args: &ShowArgs) -> Result<(), Exit> {
+async fn show(args: &ShowArgs) -> Result<(), Exit> {
     let scope = &args.look.scope;
-    let store = remembered(scope, &scope.state_file()?)?;
+    let store = remembered(scope, &home(scope).await?).await?;
     let (address, record) = find(&store, &args.address)?;
     if args.look.json {
         return json::print(record);
@@ -131,12 +158,13 @@ fn show(args: &ShowArgs) -> Result<(), Exit> {
     print::line(format_args!("asked for: {applied}"))
 }
 
-fn rm(args: &RmArgs) -> Result<(), Exit> {
-    let path = args.scope.state_file()?;
+async fn rm(args: &RmArgs, stop: &Stop) -> Result<(), Exit> {
+    let home = home(&args.scope).await?;
     // First without the lock, which makes a file: what is not there leaves no trace.
-    find(&remembered(&args.scope, &path)?, &args.address)?;
-    let _lock = Lock::take(&path, "state rm")?;
-    let mut store = remembered(&args.scope, &path)?;
+    find(&remembered(&args.scope, &home).await?, &args.address)?;
+    let lock = lock(&home, "state rm", &args.scope, stop).await?;
+    let store = lock.open_env(&args.scope.env).await?;
+    let mut store = store.ok_or_else(|| args.scope.nothing_deployed())?;
     let (address, record) = find(&store, &args.address)?;
     let address = address.clone();
     print::remark(format_args!(
@@ -147,7 +175,7 @@ fn rm(args: &RmArgs) -> Result<(), Exit> {
         confirm::proceed("nothing was forgotten", "what would be forgotten")?;
     }
     store.state.resources.remove(&address);
-    store.save()?;
+    store.save().await?;
     print::remark(format_args!(
         "{address} is forgotten (state serial {}).",
         store.state.serial
@@ -155,23 +183,24 @@ fn rm(args: &RmArgs) -> Result<(), Exit> {
     Ok(())
 }
 
-fn unlock(args: &UnlockArgs) -> Result<(), Exit> {
+async fn unlock(args: &UnlockArgs) -> Result<(), Exit> {
     // Who holds it is told by the error.
-    if Lock::clear(&args.scope.state_file()?)? {
-        print::remark("the lock file was removed; nobody held the lock");
+    if Lock::clear(&home(&args.scope).await?, args.scope.lease()).await? {
+        print::remark("the lock was removed; nobody held it");
     } else {
-        print::remark("nobody holds the lock, and there is no lock file");
+        print::remark("nobody holds the lock, and there is none to remove");
     }
     Ok(())
 }
 
-fn recover(args: &RecoverArgs) -> Result<(), Exit> {
-    let path = args.scope.state_file()?;
+async fn recover(args: &RecoverArgs, stop: &Stop) -> Result<(), Exit> {
+    let home = home(&args.scope).await?;
     let env = &args.scope.env;
     // First without the lock, which makes a file: what has no previous state leaves no trace.
-    Store::previous(&path, env)?.ok_or_else(|| no_previous(&path))?;
-    let _lock = Lock::take(&path, "state recover")?;
-    let what = match Store::of_env(&path, env) {
+    Store::previous(&home, env).await?.ok_or_else(|| no_previous(&home))?;
+    let lock = lock(&home, "state recover", &args.scope, stop).await?;
+    let home = lock.home();
+    let what = match Store::of_env(home, env).await {
         Ok(Some(store)) => {
             let serial = store.state.serial;
             print::remark(format_args!(
@@ -179,39 +208,82 @@ fn recover(args: &RecoverArgs) -> Result<(), Exit> {
             ));
             return Ok(());
         }
-        Ok(None) => format!("{} is gone", path.display()),
+        Ok(None) => format!("{} is gone", home.at()),
         Err(why @ StoreError::Damaged { .. }) => why.to_string(),
         // A newer one, or another environment's: it is no damage that going back would mend.
         Err(why) => return Err(why.into()),
     };
-    let previous = Store::previous(&path, env)?.ok_or_else(|| no_previous(&path))?;
+    let previous = Store::previous(home, env).await?.ok_or_else(|| no_previous(home))?;
+    let kept = match home {
+        Home::File(_) => "what is damaged is kept beside it as .damaged",
+        Home::Bucket(_) => "what is damaged stays as a version of the object",
+    };
     let (serial, count) = (previous.state.serial, previous.state.resources.len());
     print::remark(format_args!(
         "{what}\nThe state before it has serial {serial} and remembers {count} resources of account {}, region {}. It takes \
-         its place; what is damaged is kept beside it as .damaged. What was done since is not in it: the next `up` or \
-         `down` finds that by names and tags.",
+         its place; {kept}. What was done since is not in it: the next `up` or `down` finds that by names and tags.",
         previous.state.place.account, previous.state.place.region
     ));
     if !args.yes {
         confirm::proceed("nothing was recovered", "what would be recovered")?;
     }
-    previous.recover()?;
+    previous.recover().await?;
     print::remark(format_args!(
         "recovered serial {serial}; `fraudctl diff` shows what AWS has otherwise"
     ));
     Ok(())
 }
 
-fn no_previous(path: &Path) -> Exit {
+async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
+    let scope = &args.scope;
+    let from = home(scope).await?;
+    let to = scope.other_home(&args.to, &Progress::new()).await?;
+    if from.at() == to.at() {
+        print::remark(format_args!("the state is kept at {} already", to.at()));
+        return Ok(());
+    }
+    for note in to.check().await? {
+        print::remark(format_args!("note: {note}"));
+    }
+    let source = lock(&from, "state move", scope, stop).await?;
+    let destination = lock(&to, "state move", scope, stop).await?;
+    // A holder before who is not quite gone must not write to either of them any more.
+    for lock in [&source, &destination] {
+        lock.fence(&scope.env).await?;
+    }
+    match move_state(&source, &destination, &scope.env).await? {
+        Moved::Done { serial, resources } => print::remark(format_args!(
+            "the state of {} (serial {serial}, {resources} resources) was moved from {} to {}",
+            scope.env,
+            from.at(),
+            to.at()
+        )),
+        Moved::Already { serial } => print::remark(format_args!(
+            "nothing is left to move: {} has no state of {}, and {} has serial {serial}",
+            from.at(),
+            scope.env,
+            to.at()
+        )),
+    }
+    print::remark(format_args!(
+        "From now on it is found with --state or FRAUDCTL_STATE, or with this in fraudctl.toml:\n\n    [env.{}]\n    state = {:?}",
+        scope.env,
+        args.to.display().to_string()
+    ));
+    Ok(())
+}
+
+fn no_previous(home: &Home) -> Exit {
     Exit::failed(format!(
-        "there is no state before {}; move the file away if it is damaged: `fraudctl up` then finds what exists by names \
-         and ownership tags and writes it anew",
-        path.display()
+        "there is no state before {}; move it away if it is damaged: `fraudctl up` then finds what exists by names and \
+         ownership tags and writes it anew",
+        home.at()
     ))
 }
 
-fn remembered(scope: &ScopeArgs, path: &Path) -> Result<Store, Exit> {
-    Store::of_env(path, &scope.env)?.ok_or_else(|| scope.nothing_deployed())
+async fn remembered(scope: &ScopeArgs, home: &Home) -> Result<Store, Exit> {
+    let found = Store::of_env(home, &scope.env).await?;
+    found.ok_or_else(|| scope.nothing_deployed())
 }
 
 fn find<'a>(store: &'a Store, address: &str) -> Result<(&'a Address, &'a Record), Exit> {

@@ -43,7 +43,7 @@ struct Row {
 pub async fn run(args: StatusArgs) -> Result<(), Exit> {
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open_deployed(&progress).await?;
-    let store = scope.store()?;
+    let store = scope.store().await?;
     let (_, kinds) = scope.desired(None, &progress)?;
     // Only what is remembered: what is desired is a matter of `diff`.
     let nothing = crate::engine::Graph::new();

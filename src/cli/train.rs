@@ -182,7 +182,7 @@ fn finish(trainer: Trainer) -> Result<Trained, Exit> {
 /// The transactions of the deployed table, in the order of time.
 async fn stored(args: &ScopeArgs) -> Result<Vec<Record>, Exit> {
     let scope = args.open_deployed(&Progress::new()).await?;
-    let outputs = outputs(&scope, &scope.store()?);
+    let outputs = outputs(&scope, &scope.store().await?);
     let table = outputs
         .get("dynamodb_table_name")
         .ok_or_else(|| args.nothing_deployed())?;

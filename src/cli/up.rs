@@ -5,7 +5,6 @@ use super::stop::Stop;
 use super::{print, send};
 use crate::engine::{Plan, survey};
 use crate::operate::preflight;
-use crate::state::Lock;
 use crate::ui::Progress;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -32,8 +31,11 @@ pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open(&args.build, &progress).await?;
     let builder = scope.builder(&args.build)?;
-    let _lock = Lock::take(&scope.state_path, "up")?;
-    let store = scope.store()?;
+    for note in scope.home.check().await? {
+        progress.say(&format!("note: {note}"));
+    }
+    let lock = scope.lock("up", stop).await?;
+    let store = scope.store_of(&lock).await?;
     let (graph, kinds) = scope.desired(Some(builder), &progress)?;
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     let plan = Plan::towards(&graph, &store.state, &live, &kinds)?;

@@ -3,7 +3,7 @@ use super::plan::{Action, Change, Plan, comparable};
 use super::schedule::{Op, Schedule};
 use super::step::{StepError, Steps};
 use crate::resource::{Address, Kinds, Outputs};
-use crate::state::{Store, StoreError};
+use crate::state::{GroupCommit, Record, StoreError};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
@@ -21,7 +21,7 @@ pub struct Apply<'a> {
     /// What to do.
     pub plan: &'a Plan,
     /// Where it is remembered.
-    pub store: &'a Mutex<Store>,
+    pub store: &'a GroupCommit,
     /// Who is told.
     pub sink: Sink<'a>,
     /// Once true, nothing new begins; what runs is finished and remembered.
@@ -58,7 +58,7 @@ impl Apply<'_> {
     /// # Errors
     /// The state cannot be written before the first step. Later failures are in the report, step by step.
     pub async fn run(self) -> Result<Report, StoreError> {
-        self.refresh_records()?;
+        self.refresh_records().await?;
         let schedule = Schedule::of(self.plan);
         let outputs = Mutex::new(self.standing_outputs());
         let mut report = Report::default();
@@ -109,12 +109,20 @@ impl Apply<'_> {
     }
 
     /// Brings the records of what needs no change up to date: what depends on what, and what AWS says today.
-    fn refresh_records(&self) -> Result<(), StoreError> {
-        let steps = self.steps();
-        let mut store = steps.store();
-        let before = store.state.resources.clone();
+    async fn refresh_records(&self) -> Result<(), StoreError> {
+        self.store.edit(|state| {
+            let mut records = state.resources.clone();
+            self.refresh(&mut records);
+            let changed = records != state.resources;
+            state.resources = records;
+            changed
+        });
+        self.store.save().await
+    }
+
+    fn refresh(&self, records: &mut BTreeMap<Address, Record>) {
         // Of the predecessors, only those that the plan removes still exist.
-        for (address, record) in &mut store.state.resources {
+        for (address, record) in records.iter_mut() {
             let removed = |outputs: &Outputs| {
                 let mine = self.plan.changes.iter().filter(|c| c.retired && c.address == *address);
                 mine.filter_map(|c| c.live.as_ref())
@@ -124,13 +132,12 @@ impl Apply<'_> {
         }
         for address in &self.plan.forget {
             // What remembers a predecessor is forgotten with the last of them.
-            let record = store.state.resources.get(address);
-            if record.is_some_and(|record| record.retiring.is_empty()) {
-                store.state.resources.remove(address);
+            if records.get(address).is_some_and(|record| record.retiring.is_empty()) {
+                records.remove(address);
             }
         }
         for change in self.plan.changes.iter().filter(|c| c.action == Action::Unchanged) {
-            let (Some(record), Some(live)) = (store.state.resources.get_mut(&change.address), &change.live) else {
+            let (Some(record), Some(live)) = (records.get_mut(&change.address), &change.live) else {
                 continue;
             };
             record.outputs.clone_from(&live.outputs);
@@ -140,10 +147,6 @@ impl Apply<'_> {
             }
             record.depends_on = change.depends_on.iter().cloned().collect();
         }
-        if store.state.resources != before {
-            store.save()?;
-        }
-        Ok(())
     }
 
     fn steps(&self) -> Steps<'_> {

@@ -5,8 +5,9 @@ use crate::engine::fake::{
 use crate::engine::{Cause, Graph, Node, survey};
 use crate::resource::Handle;
 
-use crate::state::{Place, Retired};
+use crate::state::{GroupCommit, Home, Place, Retired, Store};
 use crate::state::{Record, Status};
+use futures_util::FutureExt;
 use proptest::prelude::*;
 use serde_json::Value;
 use serde_json::json;
@@ -52,6 +53,8 @@ fn graph(nodes: impl IntoIterator<Item = Node>) -> Graph {
 struct Bench {
     cloud: Cloud,
     folder: TempDir,
+    /// The state of the process that runs, or has died last.
+    process: Mutex<Option<GroupCommit>>,
 }
 
 impl Bench {
@@ -66,6 +69,7 @@ impl Bench {
         let bench = Self {
             cloud: Cloud::new(),
             folder: folder.unwrap(),
+            process: Mutex::default(),
         };
         bench.cloud.watch(&bench.path());
         bench
@@ -83,17 +87,19 @@ impl Bench {
             region: "us-east-1".into(),
             endpoint: None,
         };
-        Store::open(&self.path(), place).unwrap()
+        // A file is read at once.
+        let opened = Store::open(&Home::File(self.path()), place).now_or_never();
+        opened.unwrap().unwrap()
     }
 
     fn record(&self, address: &str) -> Option<Record> {
         self.open().state.resources.remove(&at(address))
     }
 
-    fn remember(&self, edit: impl FnOnce(&mut BTreeMap<Address, Record>)) {
+    async fn remember(&self, edit: impl FnOnce(&mut BTreeMap<Address, Record>)) {
         let mut store = self.open();
         edit(&mut store.state.resources);
-        store.save().unwrap();
+        store.save().await.unwrap();
     }
 
     async fn plan(&self, graph: &Graph) -> Plan {
@@ -123,7 +129,8 @@ impl Bench {
             .iter()
             .filter(|c| goes_first(c) || (contradictory && c.action == Action::Delete));
         self.cloud.let_dangle(first.map(|c| c.address.clone()).collect());
-        let store = Mutex::new(self.open());
+        let store = GroupCommit::new(self.open());
+        *self.process.lock().unwrap() = Some(store.clone());
         let apply = Apply {
             kinds: &self.cloud,
             plan,
@@ -142,6 +149,9 @@ impl Bench {
             () = self.cloud.died() => None,
             report = self.apply(plan) => Some(report),
         };
+        // What it was writing when it died arrives or not; nothing arrives after the next process has begun.
+        let died = self.process.lock().unwrap().take();
+        died.unwrap().store().await;
         self.cloud.revive();
         report
     }
@@ -484,7 +494,7 @@ fn without_a_state_that_can_be_written_nothing_is_changed() {
     run(async {
         let bench = Bench::new();
         let plan = bench.plan(&small("b", "z")).await;
-        let store = Mutex::new(bench.open());
+        let store = GroupCommit::new(bench.open());
         // A folder cannot be replaced by a file.
         std::fs::create_dir_all(bench.path().join("in the way")).unwrap();
         let (_stop, stopped) = watch::channel(false);
@@ -625,7 +635,9 @@ fn a_predecessor_that_is_gone_is_forgotten() {
         bench.up(&graph).await;
         let gone = json!({"outputs": {"id": "id-0", "name": "a"}, "applied": {"name": "a", "zone": "z"}});
         let gone: Retired = serde_json::from_str(&gone.to_string()).unwrap();
-        bench.remember(|records| records.get_mut(&at("bucket")).unwrap().retiring.push(gone));
+        bench
+            .remember(|records| records.get_mut(&at("bucket")).unwrap().retiring.push(gone))
+            .await;
         bench.up(&graph).await;
         assert_eq!(bench.record("bucket").unwrap().retiring, []);
         bench.assert_stands(&graph).await;
@@ -663,11 +675,11 @@ fn a_survey_of_unknown_kinds_ends() {
     survey_ends(graph([bucket("b", "z", 1), part()]), |bench| {
         run(bench.up(&graph([bucket("b", "z", 1)])));
         bench.cloud.lose("bucket");
-        bench.remember(|records| {
+        run(bench.remember(|records| {
             let record = records.get_mut(&at("bucket")).unwrap();
             record.kind = "fake.unknown".into();
             record.outputs.clear();
-        });
+        }));
     });
 }
 

@@ -6,10 +6,10 @@ use super::ownership::not_ours;
 use super::plan::{Action, Change, Plan, comparable, differences};
 use super::schedule::Op;
 use crate::resource::{Address, Changes, Class, Failure, Kind, Kinds, Live, Outputs, references, resolve};
-use crate::state::{Record, Status, Store, StoreError};
+use crate::state::{GroupCommit, Record, Status, StoreError};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 use thiserror::Error;
 use tokio::time::Instant;
@@ -38,7 +38,7 @@ pub(super) type Step<T> = Result<T, StepError>;
 pub(super) struct Steps<'a> {
     pub(super) kinds: &'a dyn Kinds,
     pub(super) plan: &'a Plan,
-    pub(super) store: &'a Mutex<Store>,
+    pub(super) store: &'a GroupCommit,
     pub(super) sink: Sink<'a>,
 }
 
@@ -94,7 +94,8 @@ impl Steps<'_> {
             let mut retiring = record.take().map(|r| r.retiring).unwrap_or_default();
             retiring.extend(old);
             *record = Some(self.fresh(change, kind, desired, Status::Creating, retiring));
-        })?;
+        })
+        .await?;
         let mut again = true;
         let outputs = loop {
             let why = match kind.create(&change.address, desired).await {
@@ -125,7 +126,8 @@ impl Steps<'_> {
                     .retiring
                     .retain(|old| outputs.is_empty() || old.outputs != outputs);
             }
-        })?;
+        })
+        .await?;
         let before = if kind.stale_reads() {
             Before::Anything
         } else {
@@ -161,7 +163,7 @@ impl Steps<'_> {
 
     /// Updates or adopts what stands.
     async fn bring(&self, change: &Change, kind: &dyn Kind, live: &Live, desired: &Value) -> Step<(Outputs, Outcome)> {
-        let before = self.store().state.resources.get(&change.address).cloned();
+        let before = self.store.look(|state| state.resources.get(&change.address).cloned());
         let mut shown = live.clone();
         shown.spec = comparable(kind, &live.spec);
         let fields = differences(&comparable(kind, desired), &shown, before.as_ref());
@@ -174,7 +176,8 @@ impl Steps<'_> {
                     record.depends_on = either.into_iter().collect();
                 }
                 None => *record = Some(self.fresh(change, kind, desired, Status::Updating, Vec::new())),
-            })?;
+            })
+            .await?;
             let paths = fields.iter().map(|f| f.path.clone());
             self.update(kind, live, desired, Some(Changes::new(paths))).await?;
         }
@@ -243,7 +246,8 @@ impl Steps<'_> {
                 observed,
                 ..self.fresh(change, kind, desired, Status::Ready, retiring)
             });
-        })?;
+        })
+        .await?;
         Ok(outputs)
     }
 
@@ -262,7 +266,8 @@ impl Steps<'_> {
                 if let Some(record) = record {
                     record.status = Status::Deleting;
                 }
-            })?;
+            })
+            .await?;
         }
         kind.delete(live).await?;
         self.record(change, kind, |record| match record {
@@ -275,19 +280,21 @@ impl Steps<'_> {
             // It is gone, but what it remembers is not.
             Some(remembered) if !remembered.retiring.is_empty() => {}
             _ => *record = None,
-        })?;
+        })
+        .await?;
         Ok(Outcome::Done)
     }
 
     /// Is this remembered as a predecessor that is still to be removed?
     fn is_retiring(&self, change: &Change, live: &Live) -> bool {
-        let store = self.store();
-        let record = store.state.resources.get(&change.address);
-        record.is_some_and(|record| record.retiring.iter().any(|old| old.outputs == live.outputs))
+        self.store.look(|state| {
+            let record = state.resources.get(&change.address);
+            record.is_some_and(|record| record.retiring.iter().any(|old| old.outputs == live.outputs))
+        })
     }
 
     /// Changes one record and makes that durable. What is only of this machine is not recorded.
-    fn record(
+    async fn record(
         &self,
         change: &Change,
         kind: &dyn Kind,
@@ -296,15 +303,17 @@ impl Steps<'_> {
         if kind.ephemeral() {
             return Ok(());
         }
-        let mut store = self.store();
-        let before = store.state.resources.remove(&change.address);
-        let mut record = before.clone();
-        edit(&mut record);
-        let same = record == before;
-        if let Some(record) = record {
-            store.state.resources.insert(change.address.clone(), record);
-        }
-        if same { Ok(()) } else { store.save() }
+        self.store.edit(|state| {
+            let before = state.resources.remove(&change.address);
+            let mut record = before.clone();
+            edit(&mut record);
+            let changed = record != before;
+            if let Some(record) = record {
+                state.resources.insert(change.address.clone(), record);
+            }
+            changed
+        });
+        self.store.save().await
     }
 
     fn fresh(
@@ -326,13 +335,8 @@ impl Steps<'_> {
         }
     }
 
-    pub(super) fn store(&self) -> MutexGuard<'_, Store> {
-        // A state is whole at every moment, so even after a panic elsewhere it may be read.
-        self.store.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     fn env(&self) -> String {
-        self.store().state.place.env.clone()
+        self.store.look(|state| state.place.env.clone())
     }
 }
 

@@ -1,131 +1,208 @@
+use super::error::StoreError;
+use super::holder::{Holder, LockError};
+use super::home::{Bucket, Home};
+use super::lease::Lease;
 use super::open::no_link;
-use serde::{Deserialize, Serialize};
+use super::record::Place;
+use super::store::Store;
 use std::fs::{File, OpenOptions, Permissions, TryLockError};
 use std::io::{self, Read, Seek, Write};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
-use std::time::{SystemTime, UNIX_EPOCH};
-use thiserror::Error;
+use std::path::Path;
+use std::time::Duration;
+use tokio::task::JoinHandle;
 
-/// Who works on an environment. For people only: what binds is the operating system's lock on the file, which dies
-/// with its holder.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Holder {
-    /// The process.
-    pub pid: u32,
-    /// The machine.
-    pub host: String,
-    /// Seconds since 1970.
-    pub since: u64,
-    /// What it does, `up` or `down`.
-    pub doing: String,
-}
-
-/// Why there is no lock.
-#[derive(Debug, Error)]
-pub enum LockError {
-    /// Somebody else has it.
-    #[error("{}", held(.path, .holder.as_ref()))]
-    Held {
-        /// The lock file.
-        path: PathBuf,
-        /// Who has it, where that can be read.
-        holder: Option<Holder>,
-    },
-    /// The file cannot be used.
-    #[error("cannot lock {path}: {why}; free it, or choose another folder with --state or FRAUDCTL_STATE")]
-    Io {
-        /// The lock file.
-        path: PathBuf,
-        /// What the system said.
-        why: io::Error,
-    },
-}
-
-fn held(path: &Path, holder: Option<&Holder>) -> String {
-    let who = holder.map_or_else(
-        || "another fraudctl".to_owned(),
-        |h| {
-            let ago = now().saturating_sub(h.since);
-            format!("`fraudctl {}` (process {} on {}, for {ago} s)", h.doing, h.pid, h.host)
-        },
-    );
-    format!(
-        "{who} holds the lock {}; wait for it to end, and run this again",
-        path.display()
-    )
-}
-
-/// The right to change one environment, until it is dropped or its process dies.
+/// The right to change one environment: beside a file until it is dropped or its process dies, in a bucket until it is
+/// given back or its lease ends.
 #[derive(Debug)]
 pub struct Lock {
-    // Held open: closing it gives the lock back.
-    _file: File,
+    /// The home, to which only who has the lock writes.
+    home: Home,
+    /// Was it taken from a holder who is gone?
+    taken_over: bool,
+    // Dropped, it gives the lock up, or lets the lease end.
+    _held: Held,
 }
 
+#[derive(Debug)]
+enum Held {
+    File { _open: File },
+    Lease { renewal: JoinHandle<()> },
+}
+
+impl Drop for Held {
+    fn drop(&mut self) {
+        if let Self::Lease { renewal } = self {
+            renewal.abort();
+        }
+    }
+}
+
+/// How often the state is read again because the holder before writes it just now.
+const FENCES: u32 = 10;
+
 impl Lock {
-    /// Takes the lock beside this state file, or says who has it. Does not wait.
+    /// Takes the lock beside this state, or says who has it. Does not wait. `ttl` is for how long a lease in a bucket binds
+    /// after it was written last, in whole seconds.
     ///
     /// # Errors
-    /// Another process holds it, or the file cannot be made.
-    pub fn take(state: &Path, doing: &str) -> Result<Self, LockError> {
-        let path = state.with_extension("lock");
-        let failed = |why| LockError::Io {
-            path: path.clone(),
-            why,
-        };
-        if let Some(folder) = path.parent() {
-            std::fs::create_dir_all(folder).map_err(failed)?;
-        }
-        let mut file = loop {
-            let mut options = OpenOptions::new();
-            options.read(true).write(true).create(true).truncate(false).mode(0o600);
-            let file = no_link(&mut options, &path).map_err(failed)?;
-            let file = alone(file, &path)?;
-            // Removed between the opening and the locking, it would be a lock on nothing.
-            if stands(&file, &path).map_err(failed)? {
-                break file;
+    /// Another process holds it, or it cannot be made.
+    pub async fn take(home: &Home, doing: &str, ttl: Duration) -> Result<Self, LockError> {
+        let bucket = match home {
+            Home::File(path) => {
+                let open = take_file(path, doing)?;
+                return Ok(Self {
+                    home: home.clone(),
+                    taken_over: false,
+                    _held: Held::File { _open: open },
+                });
             }
+            Home::Bucket(bucket) => bucket,
         };
-        // Whatever the umask is, and whoever made the file.
-        file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
-        let holder = Holder {
-            pid: std::process::id(),
-            host: host(),
-            since: now(),
-            doing: doing.to_owned(),
-        };
-        let text = serde_json::to_vec(&holder).map_err(|why| failed(why.into()))?;
-        file.set_len(0)
-            .and_then(|()| file.rewind())
-            .and_then(|()| file.write_all(&text))
-            .and_then(|()| file.flush())
-            .map_err(failed)?;
-        Ok(Self { _file: file })
+        let (lease, taken_over) = Lease::take(&bucket.objects, &bucket.lock(), doing, ttl).await?;
+        let renewal = tokio::spawn(lease.clone().keep());
+        Ok(Self {
+            home: Home::Bucket(Bucket {
+                lease: Some(lease),
+                ..bucket.clone()
+            }),
+            taken_over,
+            _held: Held::Lease { renewal },
+        })
     }
 
-    /// Removes the lock file beside this state file where nobody holds it; what binds is gone with its holder anyway.
-    /// Returns whether there was one.
+    /// The home, as its lock's holder may use it.
+    pub fn home(&self) -> &Home {
+        &self.home
+    }
+
+    /// What has to be given back; a file's lock ends with its holder.
+    pub fn lease(&self) -> Option<&Lease> {
+        match &self.home {
+            Home::File(_) => None,
+            Home::Bucket(bucket) => bucket.lease.as_ref(),
+        }
+    }
+
+    /// Opens the state as [`Store::open`] does. Where the lock was taken from a holder who is gone, or only seems to be,
+    /// the state is written first: should that one wake up, it can write no intent any more, and so change nothing.
     ///
     /// # Errors
-    /// A living process holds it, or the file cannot be removed.
-    pub fn clear(state: &Path) -> Result<bool, LockError> {
-        let path = state.with_extension("lock");
-        let failed = |why| LockError::Io {
-            path: path.clone(),
-            why,
-        };
-        let file = match no_link(OpenOptions::new().read(true).write(true), &path) {
-            Ok(file) => alone(file, &path)?,
-            Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(false),
-            Err(why) => return Err(failed(why)),
-        };
-        // Held meanwhile: who waits for it sees that it is gone.
-        if stands(&file, &path).map_err(failed)? {
-            std::fs::remove_file(&path).map_err(failed)?;
+    /// As [`Store::open`] and [`Store::save`].
+    pub async fn open(&self, place: Place) -> Result<Store, StoreError> {
+        for _ in 0..FENCES {
+            let mut store = Store::open(&self.home, place.clone()).await?;
+            if !self.taken_over {
+                return Ok(store);
+            }
+            match store.save().await {
+                Ok(()) => return Ok(store),
+                // The holder before was not gone yet: read what it wrote.
+                Err(StoreError::Overtaken { .. }) => {}
+                Err(why) => return Err(why),
+            }
         }
-        Ok(true)
+        Err(StoreError::Overtaken { at: self.home.at() })
     }
+
+    /// As [`Lock::open`], wherever this environment is. Nothing where nothing is remembered.
+    ///
+    /// # Errors
+    /// As [`Store::of_env`] and [`Store::save`].
+    pub async fn open_env(&self, env: &str) -> Result<Option<Store>, StoreError> {
+        match Store::of_env(&self.home, env).await? {
+            Some(store) => self.open(store.state.place).await.map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// Makes sure, as [`Lock::open`] does, that the holder before writes nothing any more.
+    ///
+    /// # Errors
+    /// As [`Lock::open_env`].
+    pub async fn fence(&self, env: &str) -> Result<(), StoreError> {
+        // Nothing was taken from anybody, or there is nothing that he could go on from.
+        if self.taken_over && Store::find(&self.home, env).await?.is_some() {
+            self.open_env(env).await?;
+        }
+        Ok(())
+    }
+
+    /// Removes the lock of this state where nobody holds it; what binds is gone with its holder anyway. Returns whether
+    /// there was one.
+    ///
+    /// # Errors
+    /// A living process holds it, or it cannot be removed.
+    pub async fn clear(home: &Home, ttl: Duration) -> Result<bool, LockError> {
+        let bucket = match home {
+            Home::File(path) => return clear_file(path),
+            Home::Bucket(bucket) => bucket,
+        };
+        let at = bucket.objects.url(&bucket.lock());
+        let failed = |why: &dyn std::fmt::Display| LockError::Io {
+            at: at.clone(),
+            why: why.to_string(),
+            mend: "",
+        };
+        let there = bucket.objects.get(&bucket.lock()).await.map_err(|why| failed(&why))?;
+        if there.is_none() {
+            return Ok(false);
+        }
+        let lock = Self::take(home, "state unlock", ttl).await?;
+        // Whoever held it may wake up. A state that is damaged stops him by itself, since it is not the one that he wrote.
+        let fenced = match lock.open_env(&bucket.env).await {
+            Ok(_) | Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => Ok(()),
+            Err(why) => Err(failed(&why)),
+        };
+        if let Some(lease) = lock.lease() {
+            lease.release().await.map_err(|why| failed(&why))?;
+        }
+        fenced.map(|()| true)
+    }
+}
+
+/// Takes the lock file beside this state file.
+fn take_file(state: &Path, doing: &str) -> Result<File, LockError> {
+    let path = state.with_extension("lock");
+    let failed = |why| LockError::io(&path, &why);
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder).map_err(failed)?;
+    }
+    let mut file = loop {
+        let mut options = OpenOptions::new();
+        options.read(true).write(true).create(true).truncate(false).mode(0o600);
+        let file = no_link(&mut options, &path).map_err(failed)?;
+        let file = alone(file, &path)?;
+        // Removed between the opening and the locking, it would be a lock on nothing.
+        if stands(&file, &path).map_err(failed)? {
+            break file;
+        }
+    };
+    // Whatever the umask is, and whoever made the file.
+    file.set_permissions(Permissions::from_mode(0o600)).map_err(failed)?;
+    let text = serde_json::to_vec(&Holder::here(doing)).map_err(|why| failed(why.into()))?;
+    file.set_len(0)
+        .and_then(|()| file.rewind())
+        .and_then(|()| file.write_all(&text))
+        .and_then(|()| file.flush())
+        .map_err(failed)?;
+    Ok(file)
+}
+
+/// Removes the lock file beside this state file.
+fn clear_file(state: &Path) -> Result<bool, LockError> {
+    let path = state.with_extension("lock");
+    let failed = |why| LockError::io(&path, &why);
+    let file = match no_link(OpenOptions::new().read(true).write(true), &path) {
+        Ok(file) => alone(file, &path)?,
+        Err(why) if why.kind() == io::ErrorKind::NotFound => return Ok(false),
+        Err(why) => return Err(failed(why)),
+    };
+    // Held meanwhile: who waits for it sees that it is gone.
+    if stands(&file, &path).map_err(failed)? {
+        std::fs::remove_file(&path).map_err(failed)?;
+    }
+    Ok(true)
 }
 
 /// The file, locked for us alone, or who has it.
@@ -137,14 +214,12 @@ fn alone(mut file: File, path: &Path) -> Result<File, LockError> {
             // Best effort: the holder may be writing it just now.
             let _ = file.read_to_string(&mut text);
             Err(LockError::Held {
-                path: path.to_owned(),
+                at: path.display().to_string(),
                 holder: serde_json::from_str(&text).ok(),
+                lapses: None,
             })
         }
-        Err(TryLockError::Error(why)) => Err(LockError::Io {
-            path: path.to_owned(),
-            why,
-        }),
+        Err(TryLockError::Error(why)) => Err(LockError::io(path, &why)),
     }
 }
 
@@ -158,67 +233,56 @@ fn stands(file: &File, path: &Path) -> io::Result<bool> {
     }
 }
 
-fn now() -> u64 {
-    SystemTime::now()
-        .duration_since(UNIX_EPOCH)
-        .unwrap_or_default()
-        .as_secs()
-}
-
-fn host() -> String {
-    std::fs::read_to_string("/proc/sys/kernel/hostname")
-        .map(|name| name.trim().to_owned())
-        .ok()
-        .or_else(|| std::env::var("HOSTNAME").ok())
-        .unwrap_or_else(|| "this machine".to_owned())
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
-    #[test]
-    fn a_second_taker_learns_who_has_it_and_a_dropped_lock_binds_nobody() {
+    const TTL: Duration = Duration::from_secs(60);
+
+    #[tokio::test]
+    async fn a_second_taker_learns_who_has_it_and_a_dropped_lock_binds_nobody() {
         let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("dev.json");
-        let first = Lock::take(&state, "up").unwrap();
-        let why = Lock::take(&state, "down").unwrap_err().to_string();
-        assert!(
-            why.contains("`fraudctl up`") && why.contains(&std::process::id().to_string()),
-            "{why}"
-        );
+        let home = Home::File(folder.path().join("dev.json"));
+        let first = Lock::take(&home, "up", TTL).await.unwrap();
+        let why = Lock::take(&home, "down", TTL).await.unwrap_err().to_string();
+        for part in ["`fraudctl up`", &std::process::id().to_string(), "since 20"] {
+            assert!(why.contains(part), "{why}");
+        }
         drop(first);
-        Lock::take(&state, "down").unwrap();
+        Lock::take(&home, "down", TTL).await.unwrap();
     }
 
-    #[test]
-    fn a_lock_file_is_cleared_only_when_nobody_holds_it() {
+    #[tokio::test]
+    async fn a_lock_file_is_cleared_only_when_nobody_holds_it() {
         let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("dev.json");
-        assert!(!Lock::clear(&state).unwrap());
-        let held = Lock::take(&state, "up").unwrap();
-        assert!(matches!(Lock::clear(&state), Err(LockError::Held { .. })));
+        let home = Home::File(folder.path().join("dev.json"));
+        assert!(!Lock::clear(&home, TTL).await.unwrap());
+        let held = Lock::take(&home, "up", TTL).await.unwrap();
+        assert!(matches!(Lock::clear(&home, TTL).await, Err(LockError::Held { .. })));
         drop(held);
-        assert!(Lock::clear(&state).unwrap());
-        assert!(!state.with_extension("lock").exists());
-        Lock::take(&state, "up").unwrap();
+        assert!(Lock::clear(&home, TTL).await.unwrap());
+        assert!(!folder.path().join("dev.lock").exists());
+        Lock::take(&home, "up", TTL).await.unwrap();
     }
 
-    #[test]
-    fn a_lock_file_of_everybody_becomes_its_owners_and_a_link_is_refused() {
+    #[tokio::test]
+    async fn a_lock_file_of_everybody_becomes_its_owners_and_a_link_is_refused() {
         let folder = tempfile::tempdir().unwrap();
-        let state = folder.path().join("dev.json");
-        let path = state.with_extension("lock");
+        let home = Home::File(folder.path().join("dev.json"));
+        let path = folder.path().join("dev.lock");
         std::fs::write(&path, "").unwrap();
         std::fs::set_permissions(&path, Permissions::from_mode(0o666)).unwrap();
-        drop(Lock::take(&state, "up").unwrap());
+        drop(Lock::take(&home, "up", TTL).await.unwrap());
         assert_eq!(std::fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
 
         let other = folder.path().join("other");
         std::fs::rename(&path, &other).unwrap();
         std::os::unix::fs::symlink(&other, &path).unwrap();
         let content = std::fs::read(&other).unwrap();
-        for refused in [Lock::take(&state, "up").err(), Lock::clear(&state).err()] {
+        for refused in [
+            Lock::take(&home, "up", TTL).await.err(),
+            Lock::clear(&home, TTL).await.err(),
+        ] {
             let why = refused.unwrap().to_string();
             assert!(why.contains("symbolic link"), "{why}");
         }

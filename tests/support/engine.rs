@@ -2,7 +2,7 @@
 //! changes of intent that no setting makes.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex};
+use std::sync::Arc;
 
 use fraudctl::artifact::{self, Binary, Builder, Flavor};
 use fraudctl::aws::{Aws, Connection, Local, Registry};
@@ -10,7 +10,7 @@ use fraudctl::config::{self, Overrides};
 use fraudctl::engine::{Action, Apply, Cause, Event, Graph, Outcome, Plan, survey};
 use fraudctl::resource::{Address, Kinds};
 use fraudctl::stack::Stack;
-use fraudctl::state::{Place, Store};
+use fraudctl::state::{GroupCommit, Home, Place, Store};
 use serde_json::Value;
 use tokio::runtime::Runtime;
 use tokio::sync::watch;
@@ -161,7 +161,8 @@ impl<'a> Edited<'a> {
             region: aws.region.clone(),
             endpoint: aws.endpoint.clone(),
         };
-        let store = Store::open(&self.env.state_file(), place).expect("the state");
+        let home = Home::File(self.env.state_file());
+        let store = Store::open(&home, place).await.expect("the state");
         let binaries = Binary::new(Some(self.builder.clone()), Arc::new(|_: &str| ()));
         let kinds = Registry::new(&aws).with(binaries);
         let live = survey(&graph, &store.state, &kinds, ENV).await.expect("a survey");
@@ -173,7 +174,7 @@ impl<'a> Edited<'a> {
     fn apply(&self, planned: Planned) {
         let Planned { plan, kinds, store } = planned;
         kinds.begin_changes();
-        let store = Mutex::new(store);
+        let store = GroupCommit::new(store);
         let (_stopper, stop) = watch::channel(false);
         let apply = Apply {
             kinds: &kinds,

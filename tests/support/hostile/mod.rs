@@ -50,7 +50,7 @@ struct Rule {
 }
 
 /// Which side of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Side {
     /// It has not reached AWS, and never will.
     Before,

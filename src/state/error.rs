@@ -1,0 +1,122 @@
+use super::record::FORMAT;
+use crate::resource::Failure;
+use std::fmt;
+use thiserror::Error;
+
+/// Why a state cannot be read or written. Nothing has changed in AWS when one of these is returned from opening.
+#[derive(Clone, Debug, Error)]
+pub enum StoreError {
+    /// The file or its folder cannot be used.
+    #[error(
+        "cannot {doing} the state file {at}: {why}; free it, or choose another place with --state or FRAUDCTL_STATE"
+    )]
+    Io {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// Which file.
+        at: String,
+        /// What the system said.
+        why: String,
+    },
+    /// The bucket cannot be used.
+    #[error("cannot {doing} the state {at}: {why}")]
+    Bucket {
+        /// `read` or `write`.
+        doing: &'static str,
+        /// Which object, as a URL.
+        at: String,
+        /// What S3 said.
+        why: Box<Failure>,
+    },
+    /// The object is not the one that we read or wrote last.
+    #[error(
+        "the state {at} was written by somebody else meanwhile, so nothing more may be changed on the ground of ours; \
+         wait for the other to end, and run this again"
+    )]
+    Overtaken {
+        /// Which object, as a URL.
+        at: String,
+    },
+    /// The right to change the environment is gone.
+    #[error("the lock of the state {at} is lost, so nothing more may be changed: {why}")]
+    LockLost {
+        /// Which object, as a URL.
+        at: String,
+        /// Who has it now, or why it could not be renewed.
+        why: String,
+    },
+    /// It is no state, or only a part of one.
+    #[error(
+        "the state {at} is damaged ({why}); nothing was changed. `fraudctl state recover` goes back to the one before \
+         it. Put a good copy back, or move it away: `fraudctl up` then finds what exists by names and ownership tags and \
+         writes it anew"
+    )]
+    Damaged {
+        /// Which file or object.
+        at: String,
+        /// Where it is damaged.
+        why: String,
+    },
+    /// A newer fraudctl wrote it.
+    #[error("the state {at} has format {found}, but this fraudctl knows only up to {FORMAT}; use the newer fraudctl")]
+    Newer {
+        /// Which file or object.
+        at: String,
+        /// The format found.
+        found: u64,
+    },
+    /// It is about something else.
+    #[error(
+        "the state {at} is about {what} {theirs}, but this run works on {ours}; switch credentials, region or endpoint \
+         back, use another --env, or move the state away if what it describes no longer exists"
+    )]
+    Elsewhere {
+        /// Which file or object.
+        at: String,
+        /// Account, region, endpoint or environment.
+        what: &'static str,
+        /// What the state says.
+        theirs: String,
+        /// What we work on.
+        ours: String,
+    },
+    /// It was moved to another place.
+    #[error(
+        "the state {at} was moved to another place by `fraudctl state move`: name that with --state, FRAUDCTL_STATE or \
+         the key `state` in fraudctl.toml. If it is to begin anew here, remove {at}.moved"
+    )]
+    Moved {
+        /// Which file.
+        at: String,
+    },
+    /// A bucket that could lose a state, or show it.
+    #[error("the bucket of the state {at} has no {what}; nothing was changed. Turn it on: {mend}")]
+    Unguarded {
+        /// Which object, as a URL.
+        at: String,
+        /// `versioning` or `default encryption`.
+        what: &'static str,
+        /// The command that turns it on.
+        mend: String,
+    },
+}
+
+impl StoreError {
+    /// A failure of the file system.
+    pub(super) fn io(doing: &'static str, at: impl Into<String>, why: &impl fmt::Display) -> Self {
+        Self::Io {
+            doing,
+            at: at.into(),
+            why: why.to_string(),
+        }
+    }
+
+    /// A failure of the bucket.
+    pub(super) fn bucket(doing: &'static str, at: impl Into<String>, why: Failure) -> Self {
+        Self::Bucket {
+            doing,
+            at: at.into(),
+            why: Box::new(why),
+        }
+    }
+}

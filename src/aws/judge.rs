@@ -48,13 +48,26 @@ where
                 _ if retry::repeatable(operation) => Verdict::Fault,
                 _ => Verdict::Final(Class::Ambiguous),
             };
-            let mut failure = Failure::new(operation, "NoReply", chain(other));
+            let why = match other {
+                // What is around the cause may be a dump of the request, with all that is in it.
+                SdkError::ConstructionFailure(_) => innermost(other),
+                _ => chain(other),
+            };
+            let mut failure = Failure::new(operation, "NoReply", why);
             if refused {
                 failure = failure.hint("nothing listens there; check the endpoint and that it runs");
             }
             (verdict, failure)
         }
     }
+}
+
+/// Does AWS refuse a request because of the time that it was signed at? Requests hold for some 5 to 15 minutes; the
+/// services have different words for it. <https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>
+pub(super) fn is_about_the_clock(code: &str, message: &str) -> bool {
+    let codes = ["RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
+    let words = ["Signature expired", "Signature not yet current"];
+    codes.contains(&code) || words.iter().any(|words| message.contains(words))
 }
 
 /// What to do about an error that only its reader can mend.
@@ -66,12 +79,7 @@ fn hint(operation: &str, code: &str, message: &str) -> Option<String> {
     if is(&["ExpiredToken"]) {
         return Some("the credentials have expired: get new ones, and run the same command again".to_owned());
     }
-    // Only the first is a code of its own; in the others, a signature is late or early by more than five minutes.
-    let time = ["Signature expired", "Signature not yet current"];
-    if is(&["RequestTimeTooSkewed", "RequestExpired"]) || time.iter().any(|part| message.contains(part)) {
-        return Some("check the clock of this machine".to_owned());
-    }
-    None
+    is_about_the_clock(code, message).then(|| "set this machine's clock right".to_owned())
 }
 
 /// The beginning of an answer that is no error as AWS writes them: a proxy's page, an emulator's own words.
@@ -106,6 +114,42 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed with Request {{ headers: {{ authorization: \"very-secret\" }} }}")]
+    struct Dump(#[source] std::io::Error);
+
+    #[test]
+    fn what_is_about_the_clock_is_told_in_the_words_of_aws_with_what_to_do() {
+        let expired = "Signature expired: 20190101T000000Z is now earlier than 20261124T181500Z";
+        for (code, message, about) in [
+            ("SignatureDoesNotMatch", expired, true),
+            ("InvalidSignatureException", "Signature not yet current: 2099", true),
+            ("RequestTimeTooSkewed", "The difference is too large.", true),
+            ("SignatureDoesNotMatch", "The signature does not match.", false),
+        ] {
+            let raw = HttpResponse::new(StatusCode::try_from(403).unwrap(), SdkBody::empty());
+            let error = ErrorMetadata::builder().code(code).message(message).build();
+            let error = SdkError::service_error(GetCallerIdentityError::generic(error), raw);
+            let (verdict, failure) = judge("sts:GetCallerIdentity", &error);
+            assert_eq!(verdict, Verdict::Final(Class::Permanent), "{code}");
+            let said = failure.to_string();
+            assert!(said.contains(message), "{said}");
+            assert_eq!(said.contains("set this machine's clock right"), about, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_never_dumped() {
+        let cause = Dump(std::io::Error::other("no scheme"));
+        let error: SdkError<GetCallerIdentityError, HttpResponse> = SdkError::construction_failure(cause);
+        let (_, failure) = judge("sts:GetCallerIdentity", &error);
+        assert_eq!(failure.to_string(), "sts:GetCallerIdentity: NoReply: no scheme");
+    }
 
     #[test]
     fn what_only_its_reader_can_mend_comes_with_a_hint() {

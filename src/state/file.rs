@@ -144,10 +144,7 @@ fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     // leaves there is taken away by the next write: whoever writes has the lock.
     let between = beside(path, "new");
     remove(&between)?;
-    let mut file = no_link(
-        OpenOptions::new().write(true).create_new(true).mode(0o600),
-        &between,
-    )?;
+    let mut file = no_link(OpenOptions::new().write(true).create_new(true).mode(0o600), &between)?;
     let written = file
         // 0600 whatever the umask.
         .set_permissions(Permissions::from_mode(0o600))

@@ -1,12 +1,14 @@
 //! Throttled, slow, inconsistent: the commands against an AWS that is as hostile as the real one, with its rate limits,
 //! kept to by the pacer.
 
+use crate::support::read::outputs;
 use crate::support::{
     Call, Emulator, Environment, Faults, Proxy, Record, Refusal, Run, Running, Span, Summary, Weather,
 };
 use serde_json::{Value, json};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::process::Command;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// How long a command may take in the worst weather.
@@ -170,6 +172,7 @@ fn in_the_whole_weather_everything_works_and_hardly_a_call_is_throttled() {
     let up = works(&["up", "--yes", "--json"]);
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
     let standing = outside.env.aws.inventory();
+    assert_eq!(kinds(&outside.env), kinds_of_a_calm_day());
 
     let again = works(&["up", "--yes", "--json"]);
     assert_eq!(again["steps"], json!([]), "{again:#}");
@@ -192,19 +195,105 @@ fn in_the_whole_weather_everything_works_and_hardly_a_call_is_throttled() {
     assert!(throttled * 50 < records.len(), "{throttled} of {}", records.len());
 }
 
-/// `up` and `down` while a tenth of the calls fails in one way. Whatever was lost is made once.
+/// `up` and `down` while calls fail in some way. Whatever was lost is made once.
 #[track_caller]
 fn endures(seed: u64, faults: Faults) {
     let outside = Outside::unpaced(Weather {
         faults,
         ..Weather::calm(seed)
     });
-    let up = outside.works(&["up", "--yes", "--json"]);
+    let mut records = Vec::new();
+    let mut works = |args: &[&str]| {
+        let document = outside.works(args);
+        records.extend(outside.proxy.records());
+        document
+    };
+    let up = works(&["up", "--yes", "--json"]);
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
+    assert_eq!(kinds(&outside.env), kinds_of_a_calm_day());
+    let diff = works(&["diff", "--json"]);
+    assert_eq!(diff["changes"], json!([]), "{diff:#}");
+    works(&["down", "--yes", "--json"]);
+    is_empty(&outside.env);
+    let failed = records.iter().filter(|record| record.weather.is_some()).count();
+    println!("{failed} of {} calls failed", records.len());
+    assert!(failed * 20 > records.len(), "{failed} of {}", records.len());
+}
+
+/// How many resources of each kind there are, with what has no name of its own in the APIs.
+fn kinds(env: &Environment) -> BTreeMap<String, usize> {
+    let mut kinds = BTreeMap::new();
+    for line in env.aws.inventory() {
+        // "sqs queue http://..."
+        let kind = line.split(' ').take(2).collect::<Vec<_>>().join(" ");
+        *kinds.entry(kind).or_default() += 1;
+    }
+    let apis = env.aws.call("apigateway", "get_rest_apis", json!({}));
+    for api in apis["items"].as_array().expect("a list") {
+        let api = json!({"restApiId": api["id"]});
+        for operation in ["get_deployments", "get_request_validators", "get_stages"] {
+            let found = env.aws.call("apigateway", operation, api.clone());
+            let found = found["items"].as_array().or(found["item"].as_array()).expect("a list");
+            *kinds.entry(operation.to_owned()).or_default() += found.len();
+        }
+    }
+    kinds
+}
+
+/// What [`kinds`] gives where nothing fails.
+fn kinds_of_a_calm_day() -> BTreeMap<String, usize> {
+    static KINDS: OnceLock<BTreeMap<String, usize>> = OnceLock::new();
+    let kinds = KINDS.get_or_init(|| {
+        let env = Environment::new();
+        env.up();
+        kinds(&env)
+    });
+    kinds.clone()
+}
+
+#[test]
+fn the_reply_to_the_first_change_of_each_kind_may_be_lost() {
+    let first_changes_lost = true;
+    endures(
+        7,
+        Faults {
+            first_changes_lost,
+            ..Faults::default()
+        },
+    );
+}
+
+/// The one change of something that stands which must not be repeated blindly.
+#[test]
+fn the_reply_to_a_new_version_of_a_policy_may_be_lost() {
+    let outside = Outside::unpaced(Weather::calm(9));
+    outside.works(&["up", "--yes", "--json"]);
+    let policy = outputs(&outside.env).arn("functions.processor_policy");
+    let theirs = json!({"Version": "2012-10-17", "Statement": [
+        {"Effect": "Allow", "Action": "sqs:SendMessage", "Resource": "*"}]});
+    let theirs = json!({"PolicyArn": policy, "PolicyDocument": theirs.to_string(), "SetAsDefault": true});
+    outside.env.aws.call("iam", "create_policy_version", theirs);
+    outside.proxy.set_weather(Weather {
+        faults: Faults {
+            first_changes_lost: true,
+            ..Faults::default()
+        },
+        ..Weather::calm(9)
+    });
+    let up = outside.works(&["up", "--yes", "--json"]);
+    assert_eq!(up["summary"]["updated"], 1, "{up:#}");
+    let records = outside.proxy.records();
+    let lost = records.iter().filter(|record| record.weather == Some("reply lost"));
+    let lost: Vec<_> = lost.map(|record| record.call.operation.as_str()).collect();
+    assert_eq!(lost, ["CreatePolicyVersion"]);
+    let versions = outside
+        .env
+        .aws
+        .call("iam", "list_policy_versions", json!({"PolicyArn": policy}));
+    let versions = versions["Versions"].as_array().expect("a list");
+    assert_eq!(versions.len(), 3, "{versions:#?}");
     let diff = outside.works(&["diff", "--json"]);
     assert_eq!(diff["changes"], json!([]), "{diff:#}");
-    outside.works(&["down", "--yes", "--json"]);
-    is_empty(&outside.env);
 }
 
 #[test]
@@ -253,10 +342,15 @@ fn a_tenth_of_the_replies_may_be_lost() {
 
 #[test]
 fn an_error_that_stays_is_told_at_once_with_the_words_and_the_id_of_aws() {
-    let outside = Outside::unpaced(Weather::calm(5));
     let denied = "User: arn:aws:iam::000000000000:user/x is not authorized to perform: SNS:CreateTopic";
     let cases = [
+        // A change, and a read that all begins with.
         (Refusal::new(403, "AuthorizationError", denied), "sns", "CreateTopic"),
+        (
+            Refusal::new(403, "AccessDenied", "not authorized to perform: iam:GetRole"),
+            "iam",
+            "GetRole",
+        ),
         (
             Refusal::new(400, "ValidationException", "1 validation error detected: the test's"),
             "dynamodb",
@@ -264,7 +358,7 @@ fn an_error_that_stays_is_told_at_once_with_the_words_and_the_id_of_aws() {
         ),
     ];
     for (refusal, service, operation) in cases {
-        outside.proxy.forget();
+        let outside = Outside::unpaced(Weather::calm(5));
         let (code, message) = (refusal.code.clone(), refusal.message.clone());
         let applies = move |call: &Call| call.is(service, operation);
         outside.proxy.refuse_with(refusal, applies);
@@ -279,12 +373,16 @@ fn an_error_that_stays_is_told_at_once_with_the_words_and_the_id_of_aws() {
         running.await_saying(&message);
         let took = refused.ended.expect("it was answered").elapsed();
         assert!(took < Duration::from_secs(2), "{took:?}");
-        let id = refused.request_id.expect("an id");
-        for part in [code.as_str(), &message, &id] {
-            running.await_saying(part);
-        }
-        running.end().exits(3);
+        let run = running.end();
+        assert!([1, 3].contains(&run.code), "{run:#?}");
+        assert!(run.stderr.contains(&code) && run.stderr.contains(&message), "{run:#?}");
         let records = outside.proxy.records();
+        // The same may have been refused to several at once, of which one is enough to stop.
+        let mut ids = records
+            .iter()
+            .filter(|record| record.weather.is_some())
+            .map(|record| record.request_id.as_deref().expect("an id"));
+        assert!(ids.any(|id| run.stderr.contains(id)), "{run:#?}");
         nothing_hopeless_is_repeated(&records);
     }
 }
@@ -318,4 +416,27 @@ fn a_role_that_never_spreads_is_given_up_and_what_was_waited_for_is_told() {
     assert!(asked.took.as_secs().abs_diff(seconds) <= 3, "{seconds} told, {asked:?}");
     outside.works(&["down", "--yes", "--json"]);
     is_empty(&outside.env);
+}
+
+#[test]
+fn a_queue_is_made_as_soon_as_the_name_of_a_deleted_one_is_free() {
+    let refused = Duration::from_secs(20);
+    let outside = Outside::unpaced(Weather {
+        queue_name_refused: Some(refused),
+        ..Weather::calm(8)
+    });
+    outside.works(&["up", "--yes", "--json"]);
+    outside.works(&["down", "--yes", "--json"]);
+    outside.works(&["up", "--yes", "--json"]);
+    let records = outside.proxy.records();
+    let creations: Vec<_> = records
+        .iter()
+        .filter(|record| record.call.operation == "CreateQueue")
+        .collect();
+    let made = creations.iter().filter(|record| record.code.is_none()).count();
+    assert_eq!((made, creations.len() > made), (3, true), "{creations:#?}");
+    // Asked often enough to lose no time, and not more often.
+    assert!(creations.len() < 3 * 20, "{} calls", creations.len());
+    let diff = outside.works(&["diff", "--json"]);
+    assert_eq!(diff["changes"], json!([]), "{diff:#}");
 }

@@ -5,7 +5,7 @@ use super::wire::{decode, from_wire, to_wire};
 use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
 use crate::aws::{Aws, Document, tags};
-use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_iam::types::{PolicyUsageType, PolicyVersion};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
@@ -57,24 +57,14 @@ impl Reconciler for Policy {
             return Ok(None);
         };
         let version = policy.default_version_id.unwrap_or_default();
-        let found = self
-            .0
-            .call("iam:GetPolicyVersion", || {
-                self.0
-                    .iam
-                    .get_policy_version()
-                    .policy_arn(&arn)
-                    .version_id(&version)
-                    .send()
-            })
-            .await;
         // Deleted between the two calls.
-        let Some(found) = present(found)? else { return Ok(None) };
-        let document = found.policy_version.and_then(|version| version.document);
+        let Some(document) = self.document(&arn, &version).await? else {
+            return Ok(None);
+        };
         let spec = Spec {
             name: name.clone(),
             description: policy.description.unwrap_or_default(),
-            document: document.map(|text| Document::parse(&decode(&text))).unwrap_or_default(),
+            document,
             tags: from_wire(policy.tags),
         };
         let outputs = Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), name.clone())]);
@@ -109,18 +99,15 @@ impl Reconciler for Policy {
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
         let arn = live.output("arn");
         if changes.has("document") {
-            let versions = self.versions(arn).await?;
-            if versions.len() >= MOST_VERSIONS
-                && let Some(oldest) = oldest(&versions)
-            {
-                self.delete_version(arn, oldest).await?;
+            match self.put(arn, &spec.document).await {
+                // Nobody knows whether it arrived. A second version of the same would push out an older one.
+                Err(why) if why.class == Class::Ambiguous => {
+                    if self.in_force(arn).await?.as_ref() != Some(&spec.document) {
+                        self.put(arn, &spec.document).await?;
+                    }
+                }
+                put => put?,
             }
-            self.0
-                .call("iam:CreatePolicyVersion", || {
-                    let create = self.0.iam.create_policy_version().policy_arn(arn);
-                    create.policy_document(spec.document.text()).set_as_default(true).send()
-                })
-                .await?;
         }
         if changes.has("tags") {
             let aws = &self.0;
@@ -188,6 +175,48 @@ impl Policy {
                 return Ok(all);
             }
         }
+    }
+
+    /// Puts a document in force, as a new version. The oldest one goes where AWS keeps no more.
+    async fn put(&self, arn: &str, document: &Document) -> Result<(), Failure> {
+        let versions = self.versions(arn).await?;
+        if versions.len() >= MOST_VERSIONS
+            && let Some(oldest) = oldest(&versions)
+        {
+            self.delete_version(arn, oldest).await?;
+        }
+        self.0
+            .call("iam:CreatePolicyVersion", || {
+                let create = self.0.iam.create_policy_version().policy_arn(arn);
+                create.policy_document(document.text()).set_as_default(true).send()
+            })
+            .await?;
+        Ok(())
+    }
+
+    /// The document in force, as far as IAM knows already.
+    async fn in_force(&self, arn: &str) -> Result<Option<Document>, Failure> {
+        let versions = self.versions(arn).await?;
+        let default = versions.iter().find(|version| version.is_default_version);
+        let Some(id) = default.and_then(PolicyVersion::version_id) else {
+            return Ok(None);
+        };
+        self.document(arn, id).await
+    }
+
+    /// The document of a version.
+    async fn document(&self, arn: &str, version: &str) -> Result<Option<Document>, Failure> {
+        let found = self
+            .0
+            .call("iam:GetPolicyVersion", || {
+                let get = self.0.iam.get_policy_version().policy_arn(arn);
+                get.version_id(version).send()
+            })
+            .await;
+        let Some(found) = present(found)? else { return Ok(None) };
+        let document = found.policy_version.and_then(|version| version.document);
+        let document = document.map(|text| Document::parse(&decode(&text)));
+        Ok(Some(document.unwrap_or_default()))
     }
 
     async fn delete_version(&self, arn: &str, version: &str) -> Result<(), Failure> {

@@ -69,6 +69,8 @@ pub struct Faults {
     pub reset: f64,
     /// Which take effect, and whose reply is lost.
     pub lost: f64,
+    /// Whether the first change by each operation takes effect and its reply is lost, whatever the shares are.
+    pub first_changes_lost: bool,
 }
 
 impl Weather {
@@ -109,6 +111,7 @@ impl Weather {
                 unavailable: 0.005,
                 reset: 0.005,
                 lost: 0.005,
+                first_changes_lost: false,
             },
             role_unassumable: Some(Span::seconds(5, 12)),
             permissions_unseen: Some(Span::seconds(1, 3)),
@@ -215,7 +218,7 @@ impl Sky {
         let latency = latency.map(|span| self.dice.within(span, &format!("latency of {name}"), ordinal));
         Fate {
             latency: latency.unwrap_or_default(),
-            fault: self.fault(&name, ordinal),
+            fault: self.fault(call, &name, ordinal),
             answer: self.at_once(call, beside, now),
         }
     }
@@ -232,13 +235,17 @@ impl Sky {
         conflict.or_else(|| weather.permissions_lost.then(lost).flatten())
     }
 
-    fn fault(&self, name: &str, ordinal: u64) -> Option<Fault> {
+    fn fault(&self, call: &Call, name: &str, ordinal: u64) -> Option<Fault> {
         let Faults {
             internal,
             unavailable,
             reset,
             lost,
+            first_changes_lost,
         } = self.weather.faults;
+        if first_changes_lost && ordinal == 1 && call.changes() {
+            return Some(Fault::Lost);
+        }
         let coin = self.dice.share(&format!("coin of {name}"), ordinal) < 0.5;
         let faults = [
             (internal, Fault::Internal { taking_effect: coin }),

@@ -138,7 +138,9 @@ impl ScopeArgs {
             let project = self.project()?;
             let settings = self.settings(&project, &Overrides::default())?;
             if let Location::Folder(folder) = self.location(&project, settings.state.as_ref())?
-                && !self.file(&folder).exists()
+                && Store::of_env(&Home::File(self.file(&folder)), &self.env)
+                    .await?
+                    .is_none()
             {
                 return Err(self.nothing_deployed());
             }
@@ -310,11 +312,7 @@ impl Scope {
         let lock = Lock::take(&self.home, doing, self.lease).await?;
         if let Some(lease) = lock.lease() {
             stop.give_back(lease);
-            let lease = lease.clone();
-            self.aws.object(Box::new(move || {
-                let lease = lease.clone();
-                Box::pin(async move { lease.hold().await })
-            }));
+            self.aws.only_with(lease.clone());
         }
         Ok(lock)
     }

@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use super::local::LocalOptions;
+use super::print;
 use super::stop::Stop;
 use crate::artifact::{self, Builder, Flavor};
 use crate::aws::s3::Bucket;
@@ -313,6 +314,11 @@ impl Scope {
         if let Some(lease) = lock.lease() {
             stop.give_back(lease);
             self.aws.only_with(lease.clone());
+        }
+        if lock.is_taken_over() {
+            print::remark(
+                "note: the lock was taken over from a run that did not give it back; what that one had begun is gone on from",
+            );
         }
         Ok(lock)
     }

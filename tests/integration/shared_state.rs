@@ -277,7 +277,9 @@ fn a_killed_holder_binds_nobody_on_his_machine_and_nobody_elsewhere_once_his_lea
             shared.await_lapse();
         }
         let before: Value = serde_json::from_str(&shared.read(STATE).expect("a state")).expect("JSON");
-        let up = shared.up();
+        let run = shared.run(&["up", "--yes", "--json"]).exits(0);
+        assert!(run.stderr.contains("taken over"), "{run:#?}");
+        let up = run.json();
         assert_eq!(up["summary"]["failed"], 0, "{up:#}");
         shared.assert_settled();
         let after: Value = serde_json::from_str(&shared.read(STATE).expect("a state")).expect("JSON");

@@ -37,6 +37,8 @@ pub struct Settings {
     pub analyzer: Function,
     /// Where the state is kept, where the settings say it.
     pub state: Option<Location>,
+    /// Where it is said that the environment is protected, if it is: `fraudctl.toml, [env.prod]`.
+    pub protect: Option<String>,
     /// Tags beside the project's own.
     pub tags: BTreeMap<String, String>,
 }
@@ -123,6 +125,7 @@ struct File {
     requests_per_day: Option<u32>,
     rules: Option<PathBuf>,
     state: Option<PathBuf>,
+    protect: Option<bool>,
     #[serde(default)]
     processor: FunctionSection,
     #[serde(default)]
@@ -141,6 +144,7 @@ struct Section {
     requests_per_day: Option<u32>,
     rules: Option<PathBuf>,
     state: Option<PathBuf>,
+    protect: Option<bool>,
     #[serde(default)]
     processor: FunctionSection,
     #[serde(default)]
@@ -200,7 +204,9 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
         check_env(other)?;
         settings(other, folder, &file, &Overrides::default()).map_err(|why| why.in_file(&path, other))?;
     }
-    settings(env, folder, &file, overrides).map_err(|why| why.in_file(&path, env))
+    let mut settings = settings(env, folder, &file, overrides).map_err(|why| why.in_file(&path, env))?;
+    settings.protect = settings.protect.map(|section| format!("{}, {section}", path.display()));
+    Ok(settings)
 }
 
 impl ConfigError {
@@ -273,6 +279,10 @@ fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Res
             .or(file.state.as_ref())
             .map(|path| state(folder, path))
             .transpose()?,
+        protect: match (mine.protect, file.protect) {
+            (Some(here), _) => here.then(|| format!("[env.{env}]")),
+            (None, everywhere) => everywhere.unwrap_or_default().then(|| "at the top".to_owned()),
+        },
         processor: function((512, 30, 5), &file.processor, &mine.processor),
         analyzer: function((1024, 60, 2), &file.analyzer, &mine.analyzer),
         tags,
@@ -416,6 +426,18 @@ mod tests {
         let prod = read(text, "prod").unwrap();
         assert_eq!((prod.fraud_threshold.as_str(), prod.processor.memory_mb), ("0.8", 1024));
         assert_eq!(prod.tags["Team"], "a");
+    }
+
+    #[test]
+    fn what_protects_an_environment_is_known_by_its_place() {
+        let place = |text: &str, env: &str| read(text, env).unwrap().protect;
+        assert_eq!(place("", "prod"), None);
+        assert_eq!(place("[env.prod]\nprotect = true\n", "dev"), None);
+        let section = place("[env.prod]\nprotect = true\n", "prod").unwrap();
+        assert!(section.ends_with("fraudctl.toml, [env.prod]"), "{section}");
+        let top = "protect = true\n[env.dev]\nprotect = false\n";
+        assert!(place(top, "prod").unwrap().ends_with("fraudctl.toml, at the top"));
+        assert_eq!(place(top, "dev"), None);
     }
 
     #[test]

@@ -258,7 +258,7 @@ fn training_from_a_file_is_training_from_what_was_written_into_it() {
 #[test]
 fn a_mistake_in_a_file_is_named_with_its_line_and_column() {
     let place = Place::new();
-    let text = "transaction_id,user_id,merchant,amount,timestamp\nt,u,m,1.50,1\nt,u,m,much,2\n";
+    let text = "transaction_id,user_id,merchant,amount,timestamp\ns,u,m,1.50,1\nt,u,m,much,2\n";
     fs::write(place.file("bad.csv"), text).expect("written");
     let run = place.run(&["train", "--from", "bad.csv"]).exits(1);
     assert!(
@@ -279,6 +279,120 @@ fn a_mistake_in_a_file_is_named_with_its_line_and_column() {
         run.stderr
     );
     assert!(!place.file("candidate-rules.json").exists());
+}
+
+#[test]
+fn what_would_teach_something_wrong_is_refused_with_its_line() {
+    let place = Place::new();
+    let header = "transaction_id,user_id,merchant,amount,timestamp,fraud,labelled_at\ns,u,m,1,10,1,10\n";
+    for (line, says) in [
+        ("t,,m,1,11,0,12", "line 3, column user_id: it is empty"),
+        (
+            "t,u,m,1,11,0,10",
+            "line 3, column labelled_at: 10 is before the payment itself, at 11",
+        ),
+        (
+            "s,u,m,1,11,0,12",
+            "line 3, column transaction_id: \"s\" is there twice; line 2 has it too",
+        ),
+    ] {
+        fs::write(place.file("rows.csv"), format!("{header}{line}\n")).expect("written");
+        let run = place.run(&["train", "--from", "rows.csv"]).exits(1);
+        assert!(run.stderr.contains(&format!("rows.csv: {says}")), "{}", run.stderr);
+        assert!(!place.file("candidate-rules.json").exists());
+    }
+}
+
+#[test]
+fn training_writes_over_nothing_unless_it_is_told_to() {
+    let place = Place::new();
+    fs::write(place.file("mine.json"), "mine").expect("written");
+    let args = small(&["train", "--from", "simulate", "--seed", "7", "--out", "mine.json"]);
+    let run = place.run(&args).exits(1);
+    assert!(
+        run.stderr.contains("--out: mine.json exists") && run.stderr.contains("--force"),
+        "{}",
+        run.stderr
+    );
+    assert_eq!(fs::read_to_string(place.file("mine.json")).expect("mine"), "mine");
+    place.run(&[&args[..], &["--force"]].concat()).exits(0);
+    let text = fs::read_to_string(place.file("mine.json")).expect("the candidate");
+    let rules: Value = serde_json::from_str(&text).expect("a rules file");
+    assert_eq!(rules["version"], "candidate");
+}
+
+#[test]
+fn what_to_simulate_is_refused_where_nothing_is_simulated() {
+    let place = Place::new();
+    fs::write(place.file("rows.csv"), "").expect("written");
+    for flag in ["--seed", "--days", "--customers", "--terminals"] {
+        for from in ["rows.csv", "table"] {
+            let run = place.run(&["train", "--from", from, flag, "30"]).exits(2);
+            assert!(
+                run.stderr.contains(flag) && run.stderr.contains("--from simulate"),
+                "{}",
+                run.stderr
+            );
+        }
+    }
+}
+
+#[test]
+fn a_seed_that_is_none_is_wrong_usage() {
+    for seed in ["", "x", "-1", "1.5", "18446744073709551616"] {
+        let flag = format!("--seed={seed}");
+        let seeds = format!("--seeds=1,{seed}");
+        for args in [
+            &["simulate", &flag][..],
+            &["eval", &flag],
+            &["eval", &seeds],
+            &["train", "--from", "simulate", &flag],
+            &["load", &flag],
+        ] {
+            let run = Place::new().run(args).exits(2);
+            let says = "a seed is a whole number from 0 to 18446744073709551615";
+            assert!(run.stderr.contains(says), "{args:?}: {}", run.stderr);
+        }
+    }
+}
+
+#[test]
+fn a_test_of_nothing_is_no_result() {
+    let args = [
+        "eval",
+        "--days",
+        "21",
+        "--customers",
+        "1",
+        "--terminals",
+        "100",
+        "--seed",
+        "5",
+    ];
+    let run = Place::new().run(&args).exits(1);
+    assert!(
+        run.stderr.contains("nothing was tested") && run.stderr.contains("simulate more customers"),
+        "{}",
+        run.stderr
+    );
+    assert!(run.stdout.is_empty(), "{}", run.stdout);
+}
+
+#[test]
+fn where_there_is_no_fraud_there_is_no_recall() {
+    let size = ["--days", "21", "--customers", "1", "--terminals", "1000", "--seed", "4"];
+    let run = Place::new().run(&[&["eval"], &size[..]].concat()).exits(0);
+    let ours = run.stdout.lines().find(|line| line.starts_with("ours "));
+    let figures: Vec<&str> = ours.expect("a line").split_whitespace().collect();
+    assert_eq!(figures.last(), Some(&"-"), "{}", run.stdout);
+    let document = Place::new()
+        .run(&[&["eval", "--json"], &size[..]].concat())
+        .exits(0)
+        .json();
+    assert_eq!(document["tested"]["frauds"], 0);
+    for scorer in document["scorers"].as_array().expect("a list") {
+        assert_eq!(scorer["recall"], Value::Null, "{scorer}");
+    }
 }
 
 #[test]

@@ -89,6 +89,21 @@ mod tests {
     }
 
     #[test]
+    #[cfg(unix)]
+    fn a_link_is_replaced_and_what_it_leads_to_is_left_alone() {
+        let scratch = tempfile::tempdir().unwrap();
+        let (path, other) = (scratch.path().join("f.zip"), scratch.path().join("other"));
+        fs::write(&other, "mine").unwrap();
+        std::os::unix::fs::symlink(&other, &path).unwrap();
+        write_atomically(&path, b"zip").unwrap();
+        assert!(!fs::symlink_metadata(&path).unwrap().is_symlink());
+        assert_eq!(
+            (fs::read(&path).unwrap(), fs::read(&other).unwrap()),
+            (b"zip".to_vec(), b"mine".to_vec())
+        );
+    }
+
+    #[test]
     fn a_stamp_survives_being_written_down() {
         let scratch = tempfile::tempdir().unwrap();
         let path = scratch.path().join("file");

@@ -1,13 +1,14 @@
 //! The clients of every service, made once, and what is known of the caller.
 
 use super::counts::Counts;
-use super::judge::{innermost, judge};
+use super::judge::{innermost, is_about_the_clock, judge};
 use super::limits::Pacer;
 use super::retry::Verdict;
 use crate::resource::{Failure, chain};
 use crate::state::Lease;
 use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::region::RegionProviderChain;
+use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
@@ -23,6 +24,9 @@ use tokio::sync::OnceCell;
 
 /// The first call: who are we?
 const FIRST_CALL: &str = "sts:GetCallerIdentity";
+/// How often the first call is made when the service has a fault, and how long to wait in between.
+const FIRST_CALLS: u32 = 3;
+const BETWEEN_FIRST_CALLS: Duration = Duration::from_millis(300);
 /// How long the first call may take. It usually takes well under a second, even from the other side of the world.
 const ANSWER_WITHIN: Duration = Duration::from_secs(8);
 
@@ -65,6 +69,12 @@ pub enum ConnectError {
     /// No region has such a name.
     #[error("{0:?} is not the name of an AWS region; it looks like us-east-1")]
     Region(String),
+    /// The endpoint names a user, perhaps with a password.
+    #[error(
+        "the endpoint (AWS_ENDPOINT_URL) has a user name or a password in it, which would be printed and remembered; \
+         leave it out"
+    )]
+    Userinfo,
     /// The first call had no answer that AWS would give.
     #[error("cannot reach AWS{at}: {why}; check the endpoint (AWS_ENDPOINT_URL) and the network")]
     Unreachable {
@@ -79,6 +89,16 @@ pub enum ConnectError {
          AWS_SECRET_ACCESS_KEY"
     )]
     Refused {
+        /// The endpoint, where one is set: ` at http://...`.
+        at: String,
+        /// AWS's error code.
+        code: String,
+        /// AWS's own message.
+        message: String,
+    },
+    /// AWS does not take a request of this time.
+    #[error("AWS refused a request because of its time{at}: {code}: {message}; set this machine's clock right")]
+    Clock {
         /// The endpoint, where one is set: ` at http://...`.
         at: String,
         /// AWS's error code.
@@ -149,6 +169,9 @@ impl Aws {
         {
             return Err(ConnectError::Region(region.to_owned()));
         }
+        if config.endpoint_url().is_some_and(has_userinfo) {
+            return Err(ConnectError::Userinfo);
+        }
         credentials(&config, connection.profile.as_deref()).await?;
         let counts = Counts::default();
         let mut aws = Self {
@@ -178,12 +201,27 @@ impl Aws {
         Ok(Arc::new(aws))
     }
 
-    /// The account of whoever calls. Asked once and not for long: nothing has begun yet, and an endpoint that does not
-    /// answer now is more often a wrong one than a slow one.
+    /// The account of whoever calls. Asked a few times and not for long: nothing has begun yet, and an endpoint that does
+    /// not answer now is more often a wrong one than a slow one.
     async fn caller(&self, sts: &aws_sdk_sts::Client) -> Result<String, ConnectError> {
         let at = self.endpoint.as_ref().map(|e| format!(" at {e}")).unwrap_or_default();
-        self.counts.note(FIRST_CALL);
-        match tokio::time::timeout(ANSWER_WITHIN, sts.get_caller_identity().send()).await {
+        let ask = async {
+            let mut left = FIRST_CALLS;
+            loop {
+                left -= 1;
+                self.counts.note(FIRST_CALL);
+                let answer = sts.get_caller_identity().send().await;
+                let ill = answer.as_ref().is_err_and(|why| {
+                    let (verdict, _) = judge(FIRST_CALL, why);
+                    matches!(verdict, Verdict::Fault | Verdict::Throttled)
+                });
+                if !ill || left == 0 {
+                    return answer;
+                }
+                tokio::time::sleep(BETWEEN_FIRST_CALLS).await;
+            }
+        };
+        match tokio::time::timeout(ANSWER_WITHIN, ask).await {
             Ok(Ok(caller)) => caller.account.ok_or(ConnectError::NoAccount),
             Ok(Err(error)) => Err(no_caller(at, &error)),
             Err(_) => Err(ConnectError::Unreachable {
@@ -281,6 +319,9 @@ async fn load(connection: &Connection) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
         // Retries are ours: the SDK's would repeat a create whose reply was lost.
         .retry_config(RetryConfig::disabled())
+        // It goes by the clock of the day, step by step: one that is set years ahead keeps it busy for minutes. A call
+        // that stalls is ended by the timeout below.
+        .stalled_stream_protection(StalledStreamProtectionConfig::disabled())
         .timeout_config(
             TimeoutConfig::builder()
                 .connect_timeout(Duration::from_secs(5))
@@ -313,6 +354,13 @@ fn region_chain(profile: Option<&str>) -> RegionProviderChain {
     RegionProviderChain::first_try(chain.build()).or_else("us-east-1")
 }
 
+/// Does something stand before an `@` in what names the host? See RFC 3986, section 3.2.
+fn has_userinfo(url: &str) -> bool {
+    let after = url.split_once("://").map_or(url, |(_, after)| after);
+    let authority = after.split(['/', '?', '#']).next().unwrap_or_default();
+    authority.contains('@')
+}
+
 /// What it means when AWS does not say who we are.
 fn no_caller<E>(at: String, error: &SdkError<E, HttpResponse>) -> ConnectError
 where
@@ -321,10 +369,11 @@ where
     let (verdict, failure) = judge(FIRST_CALL, error);
     let why = match error {
         SdkError::ServiceError(context) if context.err().code().is_some() && matches!(verdict, Verdict::Final(_)) => {
-            return ConnectError::Refused {
-                at,
-                code: failure.code,
-                message: failure.message,
+            let (code, message) = (failure.code, failure.message);
+            return if is_about_the_clock(&code, &message) {
+                ConnectError::Clock { at, code, message }
+            } else {
+                ConnectError::Refused { at, code, message }
             };
         }
         SdkError::ServiceError(_) => format!("{}: {}", failure.code, failure.message),
@@ -387,6 +436,15 @@ mod tests {
         let wanted = "AWS refused the credentials at http://h: InvalidClientTokenId: unknown; check AWS_PROFILE";
         assert!(refused.starts_with(wanted), "{refused}");
 
+        let late = ErrorMetadata::builder()
+            .code("RequestTimeTooSkewed")
+            .message("too late");
+        let said = answer(403, late.build());
+        assert!(
+            said.ends_with("RequestTimeTooSkewed: too late; set this machine's clock right"),
+            "{said}"
+        );
+
         let ill = ErrorMetadata::builder().code("ServiceUnavailable").message("later");
         for said in [answer(503, ill.build()), answer(404, ErrorMetadata::builder().build())] {
             assert!(said.starts_with("cannot reach AWS at http://h: "), "{said}");
@@ -403,6 +461,16 @@ mod tests {
             said.starts_with("cannot reach AWS at h:1: endpoint must contain scheme; check the endpoint"),
             "{said}"
         );
+    }
+
+    #[test]
+    fn an_endpoint_with_a_password_is_known() {
+        for url in ["http://u:p@h:1", "http://u@h", "u:p@h/x"] {
+            assert!(has_userinfo(url), "{url}");
+        }
+        for url in ["http://h:1", "https://h/a@b", "https://h?a@b", "h:1"] {
+            assert!(!has_userinfo(url), "{url}");
+        }
     }
 
     #[tokio::test]

@@ -33,8 +33,8 @@ where
                     "this is no answer of AWS's; check the endpoint (AWS_ENDPOINT_URL) and what stands before it",
                 );
             }
-            if code.contains("AccessDenied") || code.contains("UnauthorizedOperation") {
-                failure = failure.hint(format!("allow {operation} for the principal that runs fraudctl"));
+            if let Some(hint) = hint(operation, code, message) {
+                failure = failure.hint(hint);
             }
             (verdict, failure)
         }
@@ -48,13 +48,38 @@ where
                 _ if retry::repeatable(operation) => Verdict::Fault,
                 _ => Verdict::Final(Class::Ambiguous),
             };
-            let mut failure = Failure::new(operation, "NoReply", chain(other));
+            let why = match other {
+                // What is around the cause may be a dump of the request, with all that is in it.
+                SdkError::ConstructionFailure(_) => innermost(other),
+                _ => chain(other),
+            };
+            let mut failure = Failure::new(operation, "NoReply", why);
             if refused {
                 failure = failure.hint("nothing listens there; check the endpoint and that it runs");
             }
             (verdict, failure)
         }
     }
+}
+
+/// Does AWS refuse a request because of the time that it was signed at? Requests hold for some 5 to 15 minutes; the
+/// services have different words for it. <https://docs.aws.amazon.com/IAM/latest/UserGuide/signature-v4-troubleshooting.html>
+pub(super) fn is_about_the_clock(code: &str, message: &str) -> bool {
+    let codes = ["RequestExpired", "RequestInTheFuture", "RequestTimeTooSkewed"];
+    let words = ["Signature expired", "Signature not yet current"];
+    codes.contains(&code) || words.iter().any(|words| message.contains(words))
+}
+
+/// What to do about an error that only its reader can mend.
+fn hint(operation: &str, code: &str, message: &str) -> Option<String> {
+    let is = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
+    if is(&["AccessDenied", "UnauthorizedOperation", "AuthorizationError"]) {
+        return Some(format!("allow {operation} for the principal that runs fraudctl"));
+    }
+    if is(&["ExpiredToken"]) {
+        return Some("the credentials have expired: get new ones, and run the same command again".to_owned());
+    }
+    is_about_the_clock(code, message).then(|| "set this machine's clock right".to_owned())
 }
 
 /// The beginning of an answer that is no error as AWS writes them: a proxy's page, an emulator's own words.
@@ -84,4 +109,60 @@ pub(super) fn innermost(error: &dyn std::error::Error) -> String {
         error = cause;
     }
     error.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
+    use aws_smithy_runtime_api::http::StatusCode;
+    use aws_smithy_types::body::SdkBody;
+    use aws_smithy_types::error::ErrorMetadata;
+
+    #[derive(Debug, thiserror::Error)]
+    #[error("failed with Request {{ headers: {{ authorization: \"very-secret\" }} }}")]
+    struct Dump(#[source] std::io::Error);
+
+    #[test]
+    fn what_is_about_the_clock_is_told_in_the_words_of_aws_with_what_to_do() {
+        let expired = "Signature expired: 20190101T000000Z is now earlier than 20261124T181500Z";
+        for (code, message, about) in [
+            ("SignatureDoesNotMatch", expired, true),
+            ("InvalidSignatureException", "Signature not yet current: 2099", true),
+            ("RequestTimeTooSkewed", "The difference is too large.", true),
+            ("SignatureDoesNotMatch", "The signature does not match.", false),
+        ] {
+            let raw = HttpResponse::new(StatusCode::try_from(403).unwrap(), SdkBody::empty());
+            let error = ErrorMetadata::builder().code(code).message(message).build();
+            let error = SdkError::service_error(GetCallerIdentityError::generic(error), raw);
+            let (verdict, failure) = judge("sts:GetCallerIdentity", &error);
+            assert_eq!(verdict, Verdict::Final(Class::Permanent), "{code}");
+            let said = failure.to_string();
+            assert!(said.contains(message), "{said}");
+            assert_eq!(said.contains("set this machine's clock right"), about, "{said}");
+        }
+    }
+
+    #[test]
+    fn a_request_is_never_dumped() {
+        let cause = Dump(std::io::Error::other("no scheme"));
+        let error: SdkError<GetCallerIdentityError, HttpResponse> = SdkError::construction_failure(cause);
+        let (_, failure) = judge("sts:GetCallerIdentity", &error);
+        assert_eq!(failure.to_string(), "sts:GetCallerIdentity: NoReply: no scheme");
+    }
+
+    #[test]
+    fn what_only_its_reader_can_mend_comes_with_a_hint() {
+        let hint = |code, message| hint("sns:CreateTopic", code, message);
+        let allow = Some("allow sns:CreateTopic for the principal that runs fraudctl".to_owned());
+        assert_eq!(hint("AccessDeniedException", ""), allow);
+        assert_eq!(hint("AuthorizationError", ""), allow);
+        assert!(hint("ExpiredTokenException", "").is_some_and(|hint| hint.contains("expired")));
+        let late = hint(
+            "InvalidSignatureException",
+            "Signature expired: 20260101T000000Z is now earlier than",
+        );
+        assert!(late.is_some_and(|hint| hint.contains("clock")));
+        assert_eq!(hint("ValidationException", "no"), None);
+    }
 }

@@ -2,7 +2,8 @@
 //!
 //! Sources: API Gateway "Quotas for configuring and running a REST API", Lambda "Quotas: Lambda API requests", KMS
 //! "Request quotas", CloudWatch "CloudWatch service quotas", Systems Manager "Parameter Store throughput",
-//! EventBridge "Quotas for EventBridge", Logs "CloudWatch Logs quotas". Per account and region.
+//! EventBridge "Quotas for EventBridge", Logs "CloudWatch Logs quotas", DynamoDB: the API reference of each operation. Per
+//! account and region.
 
 use std::sync::Mutex;
 use std::time::Duration;
@@ -16,6 +17,7 @@ const LIMITS: &[Limit] = &[
     Limit("apigateway:*", 10.0, 40.0),
     Limit("apigateway:CreateRestApi", 1.0 / 3.0, 1.0),
     Limit("apigateway:CreateResource apigateway:DeleteResource", 5.0, 5.0),
+    Limit("apigateway:GetResources", 2.5, 5.0),
     Limit("apigateway:CreateDeployment", 1.0 / 5.0, 1.0),
     Limit("apigateway:CreateApiKey apigateway:DeleteApiKey", 5.0, 5.0),
     Limit("apigateway:UpdateUsagePlan", 1.0 / 20.0, 1.0),
@@ -33,6 +35,9 @@ const LIMITS: &[Limit] = &[
     Limit("cloudwatch:DeleteAlarms", 3.0, 3.0),
     Limit("cloudwatch:DescribeAlarms", 9.0, 9.0),
     Limit("ssm:PutParameter", 3.0, 3.0),
+    Limit("dynamodb:DescribeContinuousBackups", 10.0, 10.0),
+    Limit("dynamodb:ListTagsOfResource", 10.0, 10.0),
+    Limit("dynamodb:TagResource dynamodb:UntagResource", 5.0, 5.0),
     Limit("logs:*", 10.0, 10.0),
     Limit("events:*", 50.0, 50.0),
 ];
@@ -81,10 +86,18 @@ impl Pacer {
     }
 }
 
+/// How much sooner than its predecessor a call may reach AWS: what counts there is when calls come, and not when they
+/// leave here.
+const JITTER: Duration = Duration::from_millis(250);
+
 /// Takes one token and says how long its owner has to wait for it. Tokens are promised in the order of asking.
+///
+/// One token of a burst is never used, so that calls may come closer together than they left. Where there is but one,
+/// calls are further apart than they would have to be.
 fn take(bucket: &Mutex<Bucket>, now: Instant, rate: f64, burst: f64) -> Duration {
-    let one = Duration::from_secs_f64(1.0 / rate);
-    let capacity = one.mul_f64(burst);
+    let spare = if burst > 1.0 { Duration::ZERO } else { JITTER };
+    let one = Duration::from_secs_f64(1.0 / rate) + spare;
+    let capacity = one.mul_f64((burst - 1.0).max(1.0));
     // A panic cannot happen while this lock is held; if it ever does, the number inside is still a moment in time.
     let mut bucket = bucket.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
     bucket.full_at = bucket.full_at.max(now) + one;
@@ -99,8 +112,16 @@ mod tests {
     fn a_burst_passes_and_the_rest_is_spread() {
         let now = Instant::now();
         let bucket = Mutex::new(Bucket { full_at: now });
-        let waits: Vec<_> = (0..5).map(|_| take(&bucket, now, 2.0, 3.0).as_millis()).collect();
+        let waits: Vec<_> = (0..5).map(|_| take(&bucket, now, 2.0, 4.0).as_millis()).collect();
         assert_eq!(waits, [0, 0, 0, 500, 1000]);
+    }
+
+    #[test]
+    fn calls_that_must_be_alone_may_come_closer_together_than_they_left() {
+        let now = Instant::now();
+        let bucket = Mutex::new(Bucket { full_at: now });
+        let waits: Vec<_> = (0..3).map(|_| take(&bucket, now, 0.2, 1.0).as_millis()).collect();
+        assert_eq!(waits, [0, 5250, 10500]);
     }
 
     #[test]

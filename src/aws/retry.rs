@@ -61,6 +61,7 @@ const TABLE: &[Row] = &[
     Row("lambda", "ResourceConflictException", "currently in the following state", Busy),
     Row("lambda", "ResourceConflictException", "already exist", Final(Class::Exists)),
     Row("lambda", "ResourceConflictException", "concurrent requests", Busy),
+    Row("lambda", "ResourceConflictException", "concurrent update", Busy),
     Row("kms", "MalformedPolicyDocumentException", "invalid principal", Propagating),
     Row("kms", "AlreadyExistsException", "", Final(Class::Exists)),
     Row("iam", "MalformedPolicyDocument", "Invalid principal", Propagating),
@@ -78,6 +79,7 @@ const TABLE: &[Row] = &[
     Row("sns", "NotFound", "", Final(Class::NotFound)),
     Row("sqs", "QueueDeletedRecently", "", Busy),
     Row("sqs", "AWS.SimpleQueueService.QueueDeletedRecently", "", Busy),
+    Row("sqs", "", "Dead letter target does not exist", Propagating),
     Row("sqs", "QueueDoesNotExist", "", Final(Class::NotFound)),
     Row("sqs", "AWS.SimpleQueueService.NonExistentQueue", "", Final(Class::NotFound)),
     Row("sqs", "QueueNameExists", "", Final(Class::Exists)),
@@ -88,7 +90,9 @@ const TABLE: &[Row] = &[
     Row("dynamodb", "ResourceInUseException", "being updated", Busy),
     Row("dynamodb", "ResourceInUseException", "Attempt to change a resource which is still in use", Busy),
     Row("dynamodb", "ResourceInUseException", "already exists", Final(Class::Exists)),
-    Row("dynamodb", "LimitExceededException", "", Busy),
+    Row("dynamodb", "ValidationException", "kms.model.NotFoundException", Propagating),
+    Row("dynamodb", "LimitExceededException", "simultaneously", Busy),
+    Row("dynamodb", "LimitExceededException", "Too many operations", Busy),
     Row("dynamodb", "TableNotFoundException", "", Final(Class::NotFound)),
     Row("dynamodb", "ProvisionedThroughputExceededException", "", Throttled),
     Row("dynamodb", "TransactionInProgressException", "", Busy),
@@ -124,6 +128,7 @@ const TABLE: &[Row] = &[
     Row("*", "ThrottlingException", "", Throttled),
     Row("*", "ThrottledException", "", Throttled),
     Row("*", "Throttling", "", Throttled),
+    Row("*", "Throttled", "", Throttled),
     Row("*", "RequestLimitExceeded", "", Throttled),
     Row("*", "RequestThrottled", "", Throttled),
     Row("*", "RequestThrottledException", "", Throttled),
@@ -131,6 +136,8 @@ const TABLE: &[Row] = &[
     Row("*", "KMS.ThrottlingException", "", Throttled),
     Row("*", "SlowDown", "", Throttled),
     Row("*", "", "Rate exceeded", Throttled),
+    Row("*", "RequestTimeout", "", Fault),
+    Row("*", "RequestTimeoutException", "", Fault),
     Row("*", "ServiceUnavailable", "", Fault),
     Row("*", "ServiceUnavailableException", "", Fault),
     Row("*", "InternalFailure", "", Fault),
@@ -224,6 +231,36 @@ mod tests {
         let limit = |message| classify("apigateway", "LimitExceededException", message, Some(429));
         assert_eq!(limit("Too Many Requests: the rate of calls is too high"), Throttled);
         assert_eq!(limit("Maximum number of API keys was reached"), Final(Class::Permanent));
+    }
+
+    #[test]
+    fn a_quota_of_tables_is_told_at_once_and_too_much_at_once_is_waited_for() {
+        let limit = |message| classify("dynamodb", "LimitExceededException", message, Some(400));
+        let many = "Subscriber limit exceeded: Only 500 tables can be created, updated, or deleted simultaneously";
+        assert_eq!(limit(many), Busy);
+        let quota = "Subscriber limit exceeded: There is a limit of 2500 tables per subscriber";
+        assert_eq!(limit(quota), Final(Class::Permanent));
+    }
+
+    #[test]
+    fn what_another_service_has_not_heard_of_yet_is_waited_for() {
+        let target = "Value {...} for parameter RedrivePolicy is invalid. Reason: Dead letter target does not exist.";
+        assert_eq!(classify("sqs", "InvalidParameterValue", target, Some(400)), Propagating);
+        let key = "KMS validation error: com.amazonaws.services.kms.model.NotFoundException: Key 'arn' does not exist";
+        assert_eq!(classify("dynamodb", "ValidationException", key, Some(400)), Propagating);
+        assert_eq!(
+            classify("dynamodb", "ValidationException", "1 validation error", Some(400)),
+            Final(Class::Permanent)
+        );
+    }
+
+    #[test]
+    fn a_function_that_another_changes_is_waited_for() {
+        let message = "The function could not be updated due to a concurrent update operation.";
+        assert_eq!(
+            classify("lambda", "ResourceConflictException", message, Some(409)),
+            Busy
+        );
     }
 
     #[test]

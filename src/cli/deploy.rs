@@ -80,21 +80,24 @@ impl Deployment<'_> {
             store.discard().await?;
         }
         let outputs = outputs(self.scope, &store);
+        let mut printed = Ok(());
         if self.args.json {
             let env = &self.scope.settings.env;
             let calls = self.scope.aws.counts.total();
             let took = self.begun.elapsed();
-            json::print(&json::Applied::of(
+            printed = json::print(&json::Applied::of(
                 env,
                 self.plan,
                 &report.steps,
                 took,
                 calls,
                 outputs.clone(),
-            ))?;
+            ));
         }
+        // What became of AWS weighs more than that it could not be printed.
         self.verdict(&report)?;
         self.nothing_of_ours_left(&store)?;
+        printed?;
         Ok(outputs)
     }
 

@@ -1,3 +1,4 @@
+use super::adopt::AdoptArgs;
 use super::exit::{self, Exit};
 use super::scope::{BuildArgs, ScopeArgs};
 use super::{json, print};
@@ -14,6 +15,8 @@ pub struct DiffArgs {
     scope: ScopeArgs,
     #[command(flatten)]
     build: BuildArgs,
+    #[command(flatten)]
+    adopt: AdoptArgs,
     /// Exit with 4 when there is something to do
     #[arg(long)]
     exit_code: bool,
@@ -29,7 +32,8 @@ pub async fn run(args: DiffArgs) -> Result<(), Exit> {
     let store = scope.store().await?;
     let (graph, kinds) = scope.desired(Some(builder), &progress)?;
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
-    let plan = Plan::towards(&graph, &store.state, &live, &kinds)?;
+    let plan = Plan::towards(&graph, &store.state, &live, &kinds, &args.adopt.addresses())?;
+    args.adopt.explain(&plan, &kinds, &progress);
     if args.json {
         json::print(&json::Diff::of(&scope.settings.env, &plan))?;
     } else {

@@ -1,5 +1,6 @@
 use super::deploy::{ApplyArgs, Deployment};
 use super::exit::Exit;
+use super::protect;
 use super::scope::{BuildArgs, ScopeArgs};
 use super::stop::Stop;
 use crate::engine::{Plan, survey};
@@ -10,7 +11,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 /// Removes every resource of an environment, also those that a lost state no longer knows: they are found by their names
-/// and ownership tags. What is not ours is never touched. The KMS key is scheduled for deletion in 7 days, as AWS
+/// and ownership tags. What is not ours is never touched. An environment with `protect = true` is refused. The KMS key is scheduled for deletion in 7 days, as AWS
 /// demands.
 #[derive(Debug, Args)]
 pub struct DownArgs {
@@ -23,17 +24,20 @@ pub struct DownArgs {
 pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
     let begun = Instant::now();
     let progress = Arc::new(Progress::new());
+    protect::against_down(&args.scope.settings(&BuildArgs::default())?)?;
     let scope = args.scope.open(&BuildArgs::default(), &progress).await?;
     let lock = scope.lock("down", stop).await?;
     let store = scope.store_of(&lock).await?;
     let (graph, kinds) = scope.desired(None, &progress)?;
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     let plan = Plan::towards_nothing(&graph, &store.state, &live, &kinds)?;
+    let protected = protect::by_aws(&plan, &store.state);
+    protected.explain(&progress);
     let deployment = Deployment {
         scope: &scope,
         kinds: &kinds,
         plan: &plan,
-        refusal: None,
+        refusal: protected.refusal,
         args: &args.apply,
         begun,
         progress: &progress,

@@ -1,5 +1,5 @@
 use super::exit::Exit;
-use super::simulate::{SizeArgs, bar};
+use super::simulate::{self, SizeArgs, bar};
 use super::{json, print};
 use clap::Args;
 use evaluate::protocol::{CARDS_A_DAY, Verdict};
@@ -17,10 +17,10 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub struct EvalArgs {
     /// Which simulation. The built-in rules were chosen on others
-    #[arg(long, allow_negative_numbers = true, default_value_t = 11)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 11, value_parser = simulate::seed)]
     seed: u64,
     /// Several simulations, one after the other, and their mean
-    #[arg(long, value_delimiter = ',', value_name = "SEED,SEED,...", conflicts_with = "seed")]
+    #[arg(long, allow_negative_numbers = true, value_delimiter = ',', value_name = "SEED,SEED,...", conflicts_with = "seed", value_parser = simulate::seed)]
     seeds: Vec<u64>,
     /// Judge the rules of this file too
     #[arg(long, value_name = "FILE")]
@@ -86,10 +86,18 @@ fn evaluate(seed: u64, size: SizeArgs, scorers: &[(&str, &Rules)]) -> Result<Eva
     };
     let result = evaluate::evaluate(seed, &Size::from(size), scorers, progress);
     bar.finish_and_clear();
-    result.map_err(|why| match why {
+    let evaluation = result.map_err(|why| match why {
         evaluate::EvaluationError::TooShort { .. } => Exit::usage(format!("--days: {why}")),
         evaluate::EvaluationError::Order(_) => Exit::failed(why.to_string()),
-    })
+    })?;
+    if evaluation.trial.tested() == 0 {
+        return Err(Exit::failed(format!(
+            "seed {seed}: nothing was tested: of {} transactions none is in the test week with a card that is not yet \
+             known to be compromised; simulate more customers",
+            evaluation.transactions
+        )));
+    }
+    Ok(evaluation)
 }
 
 fn draw(file: &Path, evaluation: &Evaluation) -> Result<(), Exit> {
@@ -172,14 +180,14 @@ fn print_scorers(verdicts: &[Verdict], best: Option<f64>) -> Result<(), Exit> {
         // No alert is right or wrong where there is none.
         let precision = (verdict.alerts_per_day > 0.0).then_some(verdict.precision);
         print::line(format_args!(
-            "{:<12}{:>10}{:>10}{:>10}{:>12.1}{:>11}{:>10.3}",
+            "{:<12}{:>10}{:>10}{:>10}{:>12.1}{:>11}{:>10}",
             verdict.name,
             figure(verdict.auc),
             figure(verdict.ap),
             figure(verdict.cp_at_100),
             verdict.alerts_per_day,
             figure(precision),
-            verdict.recall
+            figure(verdict.recall)
         ))?;
     }
     // No scorer finds more cards than are there.
@@ -202,14 +210,14 @@ fn print_scenarios(verdicts: &[Verdict]) -> Result<(), Exit> {
     for verdict in verdicts {
         for one in &verdict.scenarios {
             print::line(format_args!(
-                "{:<12}{:>10}{:>10}{:>10}{:>12}{:>11}{:>10.3}",
+                "{:<12}{:>10}{:>10}{:>10}{:>12}{:>11}{:>10}",
                 verdict.name,
                 one.scenario,
                 figure(one.auc),
                 figure(one.ap),
                 one.frauds,
                 "",
-                one.recall
+                figure(one.recall)
             ))?;
         }
     }

@@ -77,13 +77,26 @@ plainly_failed!(
     LabelError,
     LocalError,
     MoveError,
-    PlanError,
     PreflightError,
     SendError,
     Failure,
     StoreError,
     crate::artifact::ArtifactError
 );
+
+impl From<PlanError> for Exit {
+    fn from(error: PlanError) -> Self {
+        let code = if matches!(error, PlanError::Unknown(_)) {
+            USAGE
+        } else {
+            FAILED
+        };
+        Self {
+            code,
+            message: chain(&error),
+        }
+    }
+}
 
 impl From<ConfigError> for Exit {
     fn from(error: ConfigError) -> Self {

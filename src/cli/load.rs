@@ -36,7 +36,7 @@ pub struct LoadArgs {
     #[arg(long, default_value = "30s", value_parser = length)]
     duration: Duration,
     /// What the transactions are simulated from: the same seed gives the same ones, but for their ids
-    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1, value_parser = super::simulate::seed)]
     seed: u64,
     /// Do not ask when the usage plan's quota will not last
     #[arg(long, short)]

@@ -1,5 +1,6 @@
 //! The commands: one file each, with its flags and what it prints.
 
+mod adopt;
 mod confirm;
 mod deploy;
 mod diff;
@@ -13,6 +14,7 @@ mod load;
 mod local;
 mod output;
 mod print;
+mod protect;
 mod rules;
 mod scope;
 mod send;

@@ -90,11 +90,7 @@ impl ScopeArgs {
     /// Reads the settings and connects. Changes nothing, but for starting the local AWS.
     pub async fn open(&self, build: &BuildArgs, progress: &Progress) -> Result<Scope, Exit> {
         let project = self.project()?;
-        let overrides = Overrides {
-            arch: build.arch.clone(),
-            no_reserved_concurrency: build.no_reserved_concurrency,
-        };
-        let settings = self.settings(&project, &overrides)?;
+        let settings = self.settings(build)?;
         let location = self.location(&project, settings.state.as_ref())?;
         if let (true, Location::Folder(folder)) = (self.local, &location) {
             // Where the local AWS is, is known: a state of elsewhere is refused before anything is started for it.
@@ -108,6 +104,18 @@ impl ScopeArgs {
             settings,
             aws,
             local: self.local,
+        })
+    }
+
+    /// The settings alone: nothing is connected to.
+    pub fn settings(&self, build: &BuildArgs) -> Result<Settings, Exit> {
+        let overrides = Overrides {
+            arch: build.arch.clone(),
+            no_reserved_concurrency: build.no_reserved_concurrency,
+        };
+        Ok(match &self.config {
+            Some(file) => config::load_file(file, &self.env, &overrides)?,
+            None => config::load(&self.project()?, &self.env, &overrides)?,
         })
     }
 
@@ -137,7 +145,7 @@ impl ScopeArgs {
     pub async fn open_deployed(&self, progress: &Progress) -> Result<Scope, Exit> {
         if self.local {
             let project = self.project()?;
-            let settings = self.settings(&project, &Overrides::default())?;
+            let settings = self.settings(&BuildArgs::default())?;
             if let Location::Folder(folder) = self.location(&project, settings.state.as_ref())?
                 && Store::of_env(&Home::File(self.file(&folder)), &self.env)
                     .await?
@@ -224,7 +232,7 @@ impl ScopeArgs {
             Some(_) => self.location(Path::new(""), None)?,
             None => {
                 let project = self.project()?;
-                let settings = self.settings(&project, &Overrides::default())?;
+                let settings = self.settings(&BuildArgs::default())?;
                 self.location(&project, settings.state.as_ref())?
             }
         };
@@ -292,13 +300,6 @@ impl ScopeArgs {
             folder.to_owned()
         };
         folder.join(format!("{}.json", self.env))
-    }
-
-    fn settings(&self, project: &Path, overrides: &Overrides) -> Result<Settings, Exit> {
-        Ok(match &self.config {
-            Some(file) => config::load_file(file, &self.env, overrides)?,
-            None => config::load(project, &self.env, overrides)?,
-        })
     }
 }
 

@@ -13,7 +13,7 @@ use std::path::{Path, PathBuf};
 #[derive(Debug, Args)]
 pub struct SimulateArgs {
     /// Which simulation: any number
-    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
+    #[arg(long, allow_negative_numbers = true, default_value_t = 1, value_parser = seed)]
     seed: u64,
     #[command(flatten)]
     size: SizeArgs,
@@ -25,15 +25,15 @@ pub struct SimulateArgs {
 /// How much is simulated.
 #[derive(Clone, Copy, Debug, Args)]
 pub struct SizeArgs {
-    /// How many days, from 2018-04-01
-    #[arg(long, allow_negative_numbers = true, default_value_t = Size::default().days, value_parser = clap::value_parser!(u32).range(1..=MOST_DAYS))]
-    pub days: u32,
-    /// How many customers
-    #[arg(long, allow_negative_numbers = true, default_value_t = Size::default().customers, value_parser = clap::value_parser!(u32).range(1..=MOST))]
-    pub customers: u32,
-    /// How many terminals, which are the merchants
-    #[arg(long, allow_negative_numbers = true, default_value_t = Size::default().terminals, value_parser = clap::value_parser!(u32).range(1..=MOST))]
-    pub terminals: u32,
+    /// How many days, from 2018-04-01 [default: 183]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=MOST_DAYS))]
+    pub days: Option<u32>,
+    /// How many customers [default: 5000]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    pub customers: Option<u32>,
+    /// How many terminals, which are the merchants [default: 10000]
+    #[arg(long, allow_negative_numbers = true, value_parser = clap::value_parser!(u32).range(1..=MOST))]
+    pub terminals: Option<u32>,
 }
 
 /// Ten years: some 35 million transactions with the default customers, at 20 bytes each.
@@ -44,12 +44,26 @@ const MOST: i64 = 100_000;
 
 impl From<SizeArgs> for Size {
     fn from(args: SizeArgs) -> Self {
+        let default = Self::default();
         Self {
-            customers: args.customers,
-            terminals: args.terminals,
-            days: args.days,
+            customers: args.customers.unwrap_or(default.customers),
+            terminals: args.terminals.unwrap_or(default.terminals),
+            days: args.days.unwrap_or(default.days),
         }
     }
+}
+
+impl SizeArgs {
+    /// Is anything of it asked for?
+    pub fn is_given(&self) -> bool {
+        self.days.or(self.customers).or(self.terminals).is_some()
+    }
+}
+
+/// Reads a seed.
+pub fn seed(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| format!("a seed is a whole number from 0 to {}", u64::MAX))
 }
 
 pub fn run(args: &SimulateArgs) -> Result<(), Exit> {
@@ -109,5 +123,21 @@ mod tests {
     #[test]
     fn the_template_is_one() {
         assert!(ProgressStyle::with_template(TEMPLATE).is_ok());
+    }
+
+    #[test]
+    fn the_help_tells_the_defaults_as_they_are() {
+        use clap::Args as _;
+        let Size {
+            customers,
+            terminals,
+            days,
+        } = Size::default();
+        let help = SizeArgs::augment_args(clap::Command::new("simulate"))
+            .render_help()
+            .to_string();
+        for default in [customers, terminals, days] {
+            assert!(help.contains(&format!("[default: {default}]")), "{default}: {help}");
+        }
     }
 }

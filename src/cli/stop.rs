@@ -1,4 +1,5 @@
-//! Ctrl-C and SIGTERM: while AWS is changed, once to end in order and twice to end at once; else at once.
+//! Ctrl-C, SIGTERM and a terminal that is closed: while AWS is changed, once to end in order and twice to end at once;
+//! else at once.
 
 use super::{exit, print};
 use crate::state::Lease;
@@ -34,9 +35,8 @@ impl Stop {
             leases: Mutex::default(),
         });
         // Without handlers the default remains: the process ends, and the next run goes on from there.
-        let signals = signal(SignalKind::interrupt()).and_then(|int| Ok((int, signal(SignalKind::terminate())?)));
-        if let Ok((interrupt, terminate)) = signals {
-            tokio::spawn(obey(Arc::clone(&shared), interrupt, terminate));
+        if let Ok(signals) = Signals::listen() {
+            tokio::spawn(obey(Arc::clone(&shared), signals));
         }
         Self(shared)
     }
@@ -97,12 +97,51 @@ impl Shared {
     }
 }
 
-async fn obey(shared: Arc<Shared>, mut interrupt: Signal, mut terminate: Signal) {
-    loop {
+/// What may tell us to stop.
+struct Signals {
+    interrupt: Signal,
+    terminate: Signal,
+    /// None where whoever started us said that it is to go on without the terminal, as `nohup` does.
+    hangup: Option<Signal>,
+}
+
+impl Signals {
+    fn listen() -> std::io::Result<Self> {
+        // Before our handler stands in the place of what was inherited.
+        let goes_on = std::fs::read_to_string("/proc/self/status").is_ok_and(|status| ignores_hangup(&status));
+        Ok(Self {
+            interrupt: signal(SignalKind::interrupt())?,
+            terminate: signal(SignalKind::terminate())?,
+            hangup: (!goes_on).then(|| signal(SignalKind::hangup())).transpose()?,
+        })
+    }
+
+    async fn next(&mut self) {
+        let hangup = async {
+            match &mut self.hangup {
+                Some(hangup) => hangup.recv().await,
+                None => std::future::pending().await,
+            }
+        };
         tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
+            _ = self.interrupt.recv() => {}
+            _ = self.terminate.recv() => {}
+            _ = hangup => {}
         }
+    }
+}
+
+/// Is SIGHUP ignored by the process of this `/proc/PID/status`? `SigIgn` is a mask in hexadecimal; the lowest bit is
+/// signal 1, which is SIGHUP. See proc_pid_status(5).
+fn ignores_hangup(status: &str) -> bool {
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    let mask = mask.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+    mask.is_some_and(|mask| mask & 1 == 1)
+}
+
+async fn obey(shared: Arc<Shared>, mut signals: Signals) {
+    loop {
+        signals.next().await;
         let next = std::mem::replace(&mut *shared.next(), Next::Leave(AGAIN));
         match next {
             Next::InOrder(progress) => {
@@ -119,5 +158,19 @@ async fn obey(shared: Arc<Shared>, mut interrupt: Signal, mut terminate: Signal)
                 std::process::exit(i32::from(exit::INTERRUPTED));
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_ignored_hangup_is_the_lowest_bit_of_the_mask() {
+        assert!(ignores_hangup("Name:\tfraudctl\nSigIgn:\t0000000000001001\n"));
+        assert!(!ignores_hangup(
+            "SigBlk:\t0000000000000001\nSigIgn:\t0000000000001000\n"
+        ));
+        assert!(!ignores_hangup(""));
     }
 }

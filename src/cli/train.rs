@@ -1,7 +1,7 @@
 use super::deploy::outputs;
 use super::exit::Exit;
 use super::scope::ScopeArgs;
-use super::simulate::{SizeArgs, bar};
+use super::simulate::{self, SizeArgs, bar};
 use super::{eval, json, print};
 use crate::operate::records;
 use crate::resource::chain;
@@ -9,11 +9,14 @@ use crate::ui::Progress;
 use clap::Args;
 use evaluate::csv::Reader;
 use evaluate::train::{Fate, HeldOut, TrainReport};
-use evaluate::{Record, Size, TrainError, TrainOptions, Trained, Trainer, simulate};
+use evaluate::{Record, Size, TrainError, TrainOptions, Trained, Trainer};
 use fraud::{Rules, Smoothing};
 use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::fs::File;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -27,9 +30,9 @@ pub struct TrainArgs {
     /// Where the transactions come from: `simulate`, `table` (what is deployed), or a CSV file as `simulate` writes one
     #[arg(long, value_name = "simulate|table|FILE")]
     from: Source,
-    /// Which simulation, with `--from simulate`
-    #[arg(long, allow_negative_numbers = true, default_value_t = 1)]
-    seed: u64,
+    /// Which simulation, with `--from simulate` [default: 1]
+    #[arg(long, allow_negative_numbers = true, value_parser = simulate::seed)]
+    seed: Option<u64>,
     #[command(flatten)]
     size: SizeArgs,
     /// Begin with the rules of this file, which stay where the transactions say nothing [default: the built-in ones]
@@ -44,6 +47,9 @@ pub struct TrainArgs {
     /// Where to write the candidate; - is standard output, not together with --json
     #[arg(long, default_value = "candidate-rules.json", value_name = "FILE")]
     out: PathBuf,
+    /// Write over the file of --out where it exists
+    #[arg(long)]
+    force: bool,
     #[command(flatten)]
     scope: ScopeArgs,
     /// Print the report as one JSON document
@@ -94,8 +100,7 @@ pub async fn run(args: TrainArgs) -> Result<(), Exit> {
         print::remark(report(&trained.report).trim_end());
         return print::line(trained.rules.to_json().trim_end());
     }
-    std::fs::write(&args.out, trained.rules.to_json())
-        .map_err(|why| Exit::failed(format!("cannot write {}: {why}", args.out.display())))?;
+    write(&args.out, &trained.rules.to_json(), args.force)?;
     if args.json {
         return json::print(&document(&trained, &args.out));
     }
@@ -107,8 +112,38 @@ pub async fn run(args: TrainArgs) -> Result<(), Exit> {
     ))
 }
 
+/// Writes the candidate. Without `force` only where nothing stands, also when it came to stand there meanwhile.
+fn write(out: &Path, text: &str, force: bool) -> Result<(), Exit> {
+    let mut options = File::options();
+    if force {
+        options.create(true).truncate(true);
+    } else {
+        options.create_new(true);
+    }
+    let written = options
+        .write(true)
+        .open(out)
+        .and_then(|mut file| file.write_all(text.as_bytes()));
+    written.map_err(|why| match why.kind() {
+        ErrorKind::AlreadyExists => stands(out),
+        _ => Exit::failed(format!("cannot write {}: {why}", out.display())),
+    })
+}
+
+fn stands(out: &Path) -> Exit {
+    Exit::failed(format!(
+        "--out: {} exists, and nothing was written; name another file, or say --force",
+        out.display()
+    ))
+}
+
 /// What would be found wrong only when the work is done.
 fn check(args: &TrainArgs) -> Result<(), Exit> {
+    if args.from != Source::Simulate && (args.seed.is_some() || args.size.is_given()) {
+        return Err(Exit::usage(
+            "--seed, --days, --customers and --terminals say what to simulate: leave them out, or use --from simulate",
+        ));
+    }
     Rules::new(&args.name, Rules::SUSPICIOUS_ABOVE, Smoothing::default(), [])
         .map_err(|why| Exit::usage(format!("--name: {}", why.0)))?;
     let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty());
@@ -126,11 +161,14 @@ fn check(args: &TrainArgs) -> Result<(), Exit> {
             args.out.display()
         )));
     }
+    if args.out != Path::new("-") && args.out.exists() && !args.force {
+        return Err(stands(&args.out));
+    }
     Ok(())
 }
 
 fn from_simulation(mut trainer: Trainer, args: &TrainArgs) -> Result<Trained, Exit> {
-    let simulation = simulate(args.seed, &Size::from(args.size));
+    let simulation = evaluate::simulate(args.seed.unwrap_or(1), &Size::from(args.size));
     let bar = bar("reading", simulation.len() as u64);
     for (record, number) in simulation.zip(0_u64..) {
         trainer.add(&record).map_err(|why| Exit::failed(why.to_string()))?;
@@ -146,8 +184,11 @@ fn from_file(mut trainer: Trainer, file: &Path) -> Result<Trained, Exit> {
     let cannot = |why: String| Exit::failed(format!("cannot read {}: {why}", file.display()));
     let source = File::open(file).map_err(|why| cannot(why.to_string()))?;
     let (mut read, mut labelled) = (0_u64, 0_u64);
-    for record in Reader::new(source).map_err(|why| cannot(why.to_string()))? {
+    let mut reader = Reader::new(source).map_err(|why| cannot(why.to_string()))?;
+    let mut lines = Lines::default();
+    while let Some(record) = reader.next() {
         let record = record.map_err(|why| cannot(why.to_string()))?;
+        lines.check(&record, reader.line()).map_err(cannot)?;
         read += 1;
         labelled += u64::from(record.fraud.is_some());
         trainer
@@ -162,6 +203,41 @@ fn from_file(mut trainer: Trainer, file: &Path) -> Result<Trained, Exit> {
     }
     print::remark(format_args!("{read} transactions, {labelled} of them labelled"));
     finish(trainer)
+}
+
+/// What one transaction alone cannot tell, and what no stored transaction can be.
+#[derive(Debug, Default)]
+struct Lines {
+    /// Where each id was first.
+    ids: HashMap<String, u64>,
+}
+
+impl Lines {
+    /// Refuses what would teach something wrong.
+    fn check(&mut self, record: &Record, line: u64) -> Result<(), String> {
+        if record.user_id.is_empty() {
+            return Err(format!(
+                "line {line}, column user_id: it is empty, but it tells whose history counts"
+            ));
+        }
+        if let Some(at) = record.labelled_at.filter(|at| *at < record.timestamp) {
+            return Err(format!(
+                "line {line}, column labelled_at: {at} is before the payment itself, at {}",
+                record.timestamp
+            ));
+        }
+        match self.ids.entry(record.transaction_id.clone()) {
+            Entry::Occupied(first) => Err(format!(
+                "line {line}, column transaction_id: {:?} is there twice; line {} has it too",
+                record.transaction_id,
+                first.get()
+            )),
+            Entry::Vacant(free) => {
+                free.insert(line);
+                Ok(())
+            }
+        }
+    }
 }
 
 fn from_records(mut trainer: Trainer, records: &[Record]) -> Result<Trained, Exit> {

@@ -1,8 +1,9 @@
+use super::adopt::AdoptArgs;
 use super::deploy::{ApplyArgs, Deployment};
 use super::exit::Exit;
 use super::scope::{BuildArgs, Scope, ScopeArgs};
 use super::stop::Stop;
-use super::{print, send};
+use super::{print, protect, send};
 use crate::engine::{Plan, survey};
 use crate::operate::preflight;
 use crate::ui::Progress;
@@ -23,6 +24,8 @@ pub struct UpArgs {
     #[arg(long)]
     allow_data_loss: bool,
     #[command(flatten)]
+    adopt: AdoptArgs,
+    #[command(flatten)]
     apply: ApplyArgs,
 }
 
@@ -38,7 +41,8 @@ pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
     let store = scope.store_of(&lock).await?;
     let (graph, kinds) = scope.desired(Some(builder), &progress)?;
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
-    let plan = Plan::towards(&graph, &store.state, &live, &kinds)?;
+    let plan = Plan::towards(&graph, &store.state, &live, &kinds, &args.adopt.addresses())?;
+    args.adopt.explain(&plan, &kinds, &progress);
     if let Some(unknown) = preflight::check(&scope.aws, &plan).await? {
         progress.say(&format!(
             "note: the quota of concurrent executions was not checked: {unknown}"
@@ -47,11 +51,15 @@ pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
     if let Some(why) = preflight::live_rules(&scope.aws, &plan).await {
         progress.say(&format!("note: {why}"));
     }
+    let protected = protect::by_aws(&plan, &store.state);
+    protected.explain(&progress);
     let deployment = Deployment {
         scope: &scope,
         kinds: &kinds,
         plan: &plan,
-        refusal: preflight::lost_data(&plan).filter(|_| !args.allow_data_loss),
+        refusal: protect::against_loss(&scope.settings, &plan)
+            .or_else(|| preflight::lost_data(&plan).filter(|_| !args.allow_data_loss))
+            .or(protected.refusal),
         args: &args.apply,
         begun,
         progress: &progress,

@@ -133,6 +133,8 @@ pub enum Fault {
     Lost { effect: bool },
     /// It took effect, but what came back is the refusal of a repetition.
     Exists,
+    /// It was several calls, and the reply to one in the middle was lost: all is changed but the tags. For updates.
+    Half,
 }
 
 /// The end of the process: at which call from now, and whether that call still takes effect.
@@ -157,6 +159,8 @@ struct Thing {
     traits: &'static Traits,
     /// For whom it was made; nobody of ours for what is foreign.
     address: Option<Address>,
+    /// In whose way something foreign stands.
+    claims: Option<Address>,
     spec: Value,
     outputs: Outputs,
 }
@@ -187,6 +191,8 @@ struct World {
     faults: BTreeMap<(Address, Operation), Fault>,
     fired: Vec<(Address, Operation, Fault)>,
     done: BTreeMap<Operation, usize>,
+    adoptable: BTreeSet<Address>,
+    half: bool,
     violations: Vec<String>,
     dangling: BTreeSet<Address>,
     watched: Option<PathBuf>,
@@ -260,6 +266,37 @@ impl Cloud {
         world.push(traits, None, spec);
     }
 
+    /// Something made by somebody else that stands in the way of this address. Returns its outputs.
+    pub fn put_in_the_way(&self, address: &Address, traits: &'static Traits, spec: Value) -> Outputs {
+        let mut world = self.shared.world();
+        let outputs = world.push(traits, None, spec);
+        if let Some(thing) = world.things.last_mut() {
+            thing.claims = Some(address.clone());
+        }
+        outputs
+    }
+
+    /// What stands in the way of these addresses, and nothing else that is foreign, may be taken over from now on.
+    pub fn let_adopt(&self, addresses: BTreeSet<Address>) {
+        self.shared.world().adoptable = addresses;
+    }
+
+    /// Whoever made what stands in the way of this address removes it, with what is inside.
+    pub fn clear_the_way(&self, address: &Address) {
+        let mut world = self.shared.world();
+        let theirs = |thing: &Thing| thing.address.is_none();
+        let goes = |thing: &Thing| theirs(thing) && thing.claims.as_ref() == Some(address);
+        let gone: Vec<Thing> = world.things.iter().filter(|thing| goes(thing)).cloned().collect();
+        world.things.retain(|thing| {
+            let inside = || {
+                needs(thing.traits, &thing.spec)
+                    .into_iter()
+                    .any(|(value, inside)| inside && gone.iter().any(|gone| gone.offers(&value)))
+            };
+            !(goes(thing) || theirs(thing) && inside())
+        });
+    }
+
     /// Somebody removes what was made for this address.
     pub fn lose(&self, address: &str) {
         let address = Address::from(address);
@@ -318,6 +355,20 @@ impl Cloud {
             .collect()
     }
 
+    /// What is foreign and stands in the way of an address.
+    pub fn in_the_way(&self) -> Vec<(Address, Live)> {
+        let world = self.shared.world();
+        let theirs = world.things.iter().filter(|thing| thing.address.is_none());
+        theirs
+            .filter_map(|thing| Some((thing.claims.clone()?, thing.live())))
+            .collect()
+    }
+
+    /// Does anything exist that has these outputs?
+    pub fn exists(&self, outputs: &Outputs) -> bool {
+        self.shared.world().things.iter().any(|thing| thing.outputs == *outputs)
+    }
+
     /// How often this was done so far.
     pub fn count(&self, operation: Operation) -> usize {
         self.shared.world().done.get(&operation).copied().unwrap_or_default()
@@ -346,6 +397,11 @@ impl Thing {
 
     fn is(&self, traits: &Traits) -> bool {
         self.traits.name == traits.name
+    }
+
+    /// Whom it is for, or in whose way it stands.
+    fn whose(&self) -> Option<Address> {
+        self.address.clone().or_else(|| self.claims.clone())
     }
 
     fn offers(&self, value: &str) -> bool {
@@ -420,9 +476,7 @@ impl Shared {
 
     fn owner_of(&self, traits: &Traits, live: &Live) -> Address {
         let world = self.world();
-        let found = world
-            .find(traits, live)
-            .and_then(|index| world.things[index].address.clone());
+        let found = world.find(traits, live).and_then(|index| world.things[index].whose());
         found.unwrap_or_else(|| Address::from("nobody"))
     }
 }
@@ -465,6 +519,12 @@ impl World {
             Fault::Lost { effect: false } => Err(failure(operation, Class::Ambiguous)),
             Fault::Lost { effect: true } => effect(self).and(Err(failure(operation, Class::Ambiguous))),
             Fault::Exists => effect(self).and(Err(failure(operation, Class::Exists))),
+            Fault::Half => {
+                self.half = true;
+                let done = effect(self);
+                self.half = false;
+                done.and(Err(failure(operation, Class::Ambiguous)))
+            }
         }
     }
 
@@ -498,6 +558,7 @@ impl World {
         self.things.push(Thing {
             traits,
             address,
+            claims: None,
             spec,
             outputs: outputs.clone(),
         });
@@ -607,7 +668,9 @@ impl World {
         let Some(index) = self.find(traits, live) else {
             return Err(failure(Operation::Update, Class::NotFound));
         };
-        let Some(address) = self.things[index].address.clone() else {
+        let foreign = self.things[index].address.is_none();
+        let allowed = |address: &Address| !foreign || self.adoptable.contains(address);
+        let Some(address) = self.things[index].whose().filter(allowed) else {
             self.violation(format!("something foreign was updated: {live:?}"));
             return Ok(());
         };
@@ -621,15 +684,30 @@ impl World {
             let right = |r: &Record| matches!(r.status, Status::Updating | Status::Creating);
             self.written(&address, "update", |record| record.is_some_and(right));
         }
+        let half = self.half;
         let thing = &mut self.things[index];
         if let (Value::Object(now), Value::Object(wanted)) = (&mut thing.spec, spec) {
-            for (field, value) in wanted {
+            for (field, value) in wanted.iter().filter(|(field, _)| !half || *field != "tags") {
                 if changes.has(field) || traits.inputs.contains(&field.as_str()) {
                     now.insert(field.clone(), value.clone());
                 }
             }
         }
         soften(&mut thing.spec);
+        // With its tags it is ours, and so is what is inside and is told by what contains it.
+        if !half || !traits.tagged {
+            thing.address = Some(address);
+            let container = thing.outputs.clone();
+            let mine = |value: &String| container.values().any(|output| output == value);
+            for inside in self.things.iter_mut().filter(|thing| !thing.traits.tagged) {
+                if needs(inside.traits, &inside.spec)
+                    .iter()
+                    .any(|(value, within)| *within && mine(value))
+                {
+                    inside.address = inside.whose();
+                }
+            }
+        }
         Ok(())
     }
 
@@ -645,7 +723,8 @@ impl World {
             record.is_some_and(|r| r.status == Status::Deleting || listed(r))
         });
         let mut broken = Vec::new();
-        for other in &self.things {
+        // What is somebody else's uses ours at its own risk.
+        for other in self.things.iter().filter(|other| other.address.is_some()) {
             for (value, inside) in needs(other.traits, &other.spec) {
                 let offered = || self.things.iter().any(|thing| thing.offers(&value));
                 let gone = thing.outputs.values().any(|output| *output == value) && !offered();

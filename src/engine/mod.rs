@@ -1,7 +1,9 @@
 //! How a stack is brought about, knowing no AWS: the graph of what is desired, the difference to what is, the plan, and
 //! its concurrent execution.
 
+mod adoption;
 mod apply;
+mod change;
 mod diff;
 mod events;
 #[cfg(test)]
@@ -13,6 +15,7 @@ mod schedule;
 mod step;
 mod survey;
 
+pub use adoption::Foreign;
 pub use apply::{Apply, Report, StepReport};
 pub use diff::{Cause, FieldChange};
 pub use events::{Event, Outcome, Sink};

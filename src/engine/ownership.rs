@@ -10,21 +10,40 @@ use serde_json::Value;
 pub fn not_ours(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> Option<String> {
     match &live.owner {
         Owner::Ours => None,
-        Owner::Foreign(why) => Some(why.clone()),
+        Owner::Foreign { why, .. } => Some(why.clone()),
         Owner::Usual if kind.tagged() => {
             let tags = live.tags();
             let ours = tags.get(TAG_ENV).map(String::as_str) == Some(env)
                 && tags.get(TAG_ADDRESS).map(String::as_str) == Some(address.as_str());
-            let name = live.spec.get("name").and_then(Value::as_str).unwrap_or_default();
-            (!ours).then(|| {
+            let without_ours = || {
+                let name = name(live);
                 format!(
                     "{} {name} has no tags {TAG_ENV}={env} and {TAG_ADDRESS}={address}",
                     kind.name()
                 )
-            })
+            };
+            (!ours).then(|| belongs_to_others(address, kind, live, env).unwrap_or_else(without_ours))
         }
         Owner::Usual => None,
     }
+}
+
+/// Whose something is by its tags, where they name another environment or another address than these.
+pub fn belongs_to_others(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> Option<String> {
+    let tags = live.tags();
+    let (of, at) = (tags.get(TAG_ENV), tags.get(TAG_ADDRESS));
+    let others = of.is_some_and(|of| of != env) || at.is_some_and(|at| at.as_str() != address.as_str());
+    (kind.tagged() && others).then(|| {
+        let at = at.map_or("something", String::as_str);
+        let of = of.map_or("an unknown environment".to_owned(), |of| {
+            format!("the environment {of}")
+        });
+        format!("{} {} is {at} of {of}, by its tags", kind.name(), name(live))
+    })
+}
+
+fn name(live: &Live) -> &str {
+    live.spec.get("name").and_then(Value::as_str).unwrap_or_default()
 }
 
 /// Is there nothing that says that what stands there is ours? A creation that was begun may have been refused because

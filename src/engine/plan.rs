@@ -1,62 +1,15 @@
+use super::adoption::{self, Foreign, Verdict, refusal};
+pub use super::change::{Action, Change};
 use super::diff::{Baseline, FieldChange, diff};
 use super::graph::{Graph, GraphError, Node};
 use super::ownership::{TAGS_GONE, bare, not_ours, serves_others, unproven};
 use super::survey::Survey;
 use crate::resource::{Address, Failure, Kind, Kinds, Live, Outputs, references, resolve};
-use crate::state::{Record, Retired, State, Status};
+use crate::state::{Record, State, Status};
 use serde::Serialize;
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use thiserror::Error;
-
-/// What is to be done to one resource.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Action {
-    /// It does not exist: make it.
-    Create,
-    /// It exists otherwise than desired, and AWS can change it.
-    Update,
-    /// It exists otherwise than desired, and AWS cannot change it: make another, remove this one.
-    Replace,
-    /// It is no longer desired.
-    Delete,
-    /// It exists and is ours, but nothing remembers it: remember it, and bring it to what is desired.
-    Adopt,
-    /// It is as desired.
-    Unchanged,
-    /// Something made on this machine, a Lambda binary, is not there yet. Counts as no resource.
-    Build,
-}
-
-/// One resource's part of a plan.
-#[derive(Clone, Debug)]
-pub struct Change {
-    /// Its address.
-    pub address: Address,
-    /// Its kind.
-    pub kind: String,
-    /// What is to be done.
-    pub action: Action,
-    /// The fields that differ, for updates, replacements and adoptions.
-    pub fields: Vec<FieldChange>,
-    /// What is desired, with references that only become known on the way. Null for a delete.
-    pub desired: Value,
-    /// What stands now.
-    pub live: Option<Live>,
-    /// For a replacement: may the new one be made before the old one goes?
-    pub create_first: bool,
-    /// For a delete: is this a predecessor, to be removed once nothing needs it?
-    pub retired: bool,
-    /// For a create: is it remembered, and was removed outside of fraudctl?
-    pub gone: bool,
-    /// Is it something of this machine, not of AWS?
-    pub ephemeral: bool,
-    /// Whom it waits for, now.
-    pub depends_on: BTreeSet<Address>,
-    /// Whom it waited for when it was made.
-    pub depended_on: BTreeSet<Address>,
-}
 
 /// What is to be done, and what is to be forgotten.
 #[derive(Clone, Debug, Default)]
@@ -88,8 +41,14 @@ pub enum PlanError {
     #[error("the stack cannot be deployed: {0}")]
     Graph(#[from] GraphError),
     /// Resources of our names that are not ours.
-    #[error("{}", foreign(.0))]
-    Foreign(Vec<(Address, String)>),
+    #[error("{}", refusal(.0))]
+    Foreign(Vec<Foreign>),
+    /// Nothing can be adopted at these addresses.
+    #[error(
+        "the stack has no resource in AWS at {}, so that nothing can be adopted there; nothing was changed. `fraudctl up` \
+         names the addresses of what stands in the way", joined(.0)
+    )]
+    Unknown(Vec<Address>),
     /// A spec that its own kind does not understand.
     #[error("{0}: {1}")]
     Spec(Address, Box<Failure>),
@@ -111,24 +70,27 @@ pub enum PlanError {
     UnknownKind(Address, String),
 }
 
-fn foreign(found: &[(Address, String)]) -> String {
-    let mut text = String::from("these resources exist under our names but are not ours; nothing was changed:");
-    for (address, why) in found {
-        text.push_str(&format!("\n  {address}: {why}"));
-    }
-    text.push_str("\nRename or remove them, or use another --env.");
-    text
+fn joined(addresses: &[Address]) -> String {
+    addresses.iter().map(Address::as_str).collect::<Vec<_>>().join(", ")
 }
 
 impl Plan {
-    /// What brings AWS to `graph`.
+    /// What brings AWS to `graph`. What is not ours is only taken over at the addresses of `adopt`.
     ///
     /// Pure: given the same desired, recorded and live values it returns the same plan.
     ///
     /// # Errors
-    /// The graph is none, or something of our names is not ours.
-    pub fn towards(graph: &Graph, state: &State, live: &Survey, kinds: &dyn Kinds) -> Result<Self, PlanError> {
+    /// The graph is none, something of our names is not ours, or one of `adopt` is nowhere in it.
+    pub fn towards(
+        graph: &Graph,
+        state: &State,
+        live: &Survey,
+        kinds: &dyn Kinds,
+        adopt: &BTreeSet<Address>,
+    ) -> Result<Self, PlanError> {
         let mut plan = Self::default();
+        let mut refused = Vec::new();
+        let mut taken: BTreeSet<Address> = BTreeSet::new();
         // Names first: who only names another is not planned after it.
         let mut known = predictions(graph, kinds);
         // How those that are replaced are replaced: what they contain follows.
@@ -137,20 +99,17 @@ impl Plan {
         for node in graph.order(kinds)? {
             let kind = kind_of(kinds, &node.address, node.kind)?;
             same_kind(node, state)?;
-            let change = change(node, kind, state, live, &known, &replaced, &created)?;
-            if let Some(live) = change
-                .live
-                .as_ref()
-                .filter(|_| unproven(state.resources.get(&node.address)))
-                && let Some(why) = not_ours(&node.address, kind, live, &state.place.env)
-            {
-                plan.foreign.push((node.address.clone(), why));
+            let mut change = change(node, kind, state, live, &known, &replaced, &created)?;
+            let record = state.resources.get(&node.address);
+            let asked = adopt.contains(&node.address);
+            let mut verdict = adoption::judge(&mut change, kind, record, &state.place.env, asked);
+            if node.parents(kind.parents()).iter().any(|p| taken.contains(p)) && matches!(verdict, Verdict::Ours) {
+                verdict = adoption::judge_inside(&change, kind, record);
             }
-            if let (Action::Replace, Some(live)) = (change.action, &change.live)
-                && bare(kind, live)
-            {
-                let why = format!("it would be replaced, but no tag says that it is ours; {TAGS_GONE}");
-                plan.foreign.push((node.address.clone(), why));
+            match verdict {
+                Verdict::Ours => {}
+                Verdict::Taken => drop(taken.insert(node.address.clone())),
+                Verdict::Refused(why) => refused.push(why),
             }
             known.insert(node.address.clone(), future_outputs(kind, &change));
             match change.action {
@@ -160,8 +119,12 @@ impl Plan {
             }
             plan.changes.push(change);
         }
-        if !plan.foreign.is_empty() {
-            return Err(PlanError::Foreign(plan.foreign));
+        let unknown = adoption::unknown(&plan.changes, adopt);
+        if !unknown.is_empty() {
+            return Err(PlanError::Unknown(unknown));
+        }
+        if !refused.is_empty() {
+            return Err(PlanError::Foreign(refused));
         }
         follow_containers(&mut plan.changes, kinds);
         for (address, record) in &state.resources {
@@ -183,7 +146,8 @@ impl Plan {
         let mut kept: BTreeSet<Address> = BTreeSet::new();
         for node in graph.order(kinds)? {
             let kind = kind_of(kinds, &node.address, node.kind)?;
-            if kind.ephemeral() || state.resources.contains_key(&node.address) {
+            let record = state.resources.get(&node.address);
+            if kind.ephemeral() || !unproven(record) {
                 continue;
             }
             let Some(found) = live.live.get(&node.address) else {
@@ -197,19 +161,27 @@ impl Plan {
             if let Some(why) = why {
                 kept.insert(node.address.clone());
                 plan.foreign.push((node.address.clone(), why));
-                continue;
+                plan.forget.extend(record.map(|_| node.address.clone()));
+            } else if record.is_none() {
+                plan.changes.push(Change {
+                    live: Some(found.clone()),
+                    depended_on: node.waits_for(),
+                    ..Change::delete(node.address.clone(), node.kind)
+                });
             }
-            plan.changes.push(Change {
-                live: Some(found.clone()),
-                depended_on: node.waits_for(),
-                ..Change::delete(node.address.clone(), node.kind)
-            });
         }
         for (address, record) in &state.resources {
-            plan.remove_record(address, record, live, kinds, &state.place.env)?;
+            if !kept.contains(address) {
+                plan.remove_record(address, record, live, kinds, &state.place.env)?;
+            }
             plan.remove_retired(address, record, live);
         }
         Ok(plan)
+    }
+
+    /// What to say of each address at which something was to be adopted and is not, for people.
+    pub fn in_vain(&self, adopt: &BTreeSet<Address>, kinds: &dyn Kinds) -> Vec<String> {
+        adoption::in_vain(&self.changes, adopt, kinds)
     }
 
     /// Counts the resources by action.
@@ -279,35 +251,6 @@ impl Plan {
                 });
             }
         }
-    }
-}
-
-impl Change {
-    fn delete(address: Address, kind: &str) -> Self {
-        Self {
-            address,
-            kind: kind.to_owned(),
-            action: Action::Delete,
-            fields: Vec::new(),
-            desired: Value::Null,
-            live: None,
-            create_first: false,
-            retired: false,
-            gone: false,
-            ephemeral: false,
-            depends_on: BTreeSet::new(),
-            depended_on: BTreeSet::new(),
-        }
-    }
-
-    /// What is to be remembered of the one that a replacement leaves behind.
-    pub fn retire(&self, record: Option<&Record>) -> Option<Retired> {
-        let live = self.live.as_ref()?;
-        Some(Retired {
-            outputs: live.outputs.clone(),
-            applied: record.map_or_else(|| live.spec.clone(), |record| record.applied.clone()),
-            depends_on: self.depended_on.iter().cloned().collect(),
-        })
     }
 }
 

@@ -4,7 +4,7 @@ use crate::engine::fake::{BINARY, BUCKET, Cloud, ENV, FUNCTION, KEY, PART, RELEA
 use crate::engine::schedule::{Op, Schedule};
 use crate::resource::Handle;
 use crate::resource::Owner;
-use crate::state::Place;
+use crate::state::{Place, Retired};
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -101,7 +101,7 @@ impl World {
     }
 
     fn towards(&self) -> Result<Plan, PlanError> {
-        Plan::towards(&self.graph, &self.state, &self.survey, &Cloud::new())
+        Plan::towards(&self.graph, &self.state, &self.survey, &Cloud::new(), &BTreeSet::new())
     }
 
     fn plan(&self) -> Plan {
@@ -454,7 +454,10 @@ fn what_is_not_ours_refuses_the_whole_plan_and_says_why() {
     ));
 
     let mut told = live(bucket("b", "z", 1), outputs("1", "b"));
-    told.owner = Owner::Foreign("the console made it".into());
+    told.owner = Owner::Foreign {
+        why: "the console made it".into(),
+        adoptable: true,
+    };
     assert!(
         world()
             .live("bucket", &told)
@@ -820,3 +823,6 @@ proptest! {
         }
     }
 }
+
+#[path = "adoption_tests.rs"]
+mod adopting;

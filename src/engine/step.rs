@@ -167,23 +167,32 @@ impl Steps<'_> {
         let mut shown = live.clone();
         shown.spec = comparable(kind, &live.spec);
         let fields = differences(&comparable(kind, desired), &shown, before.as_ref());
+        let adopts = change.action == Action::Adopt;
+        // What is taken over is ours by its tags alone, as after a creation: a death before they are there leaves it to
+        // whom it belongs.
+        let status = if adopts { Status::Creating } else { Status::Updating };
         if !fields.is_empty() {
-            self.record(change, kind, |record| match record {
-                Some(record) => {
-                    record.status = Status::Updating;
-                    // Half one, half the other: it may stand on either.
-                    let either: BTreeSet<_> = record.depends_on.iter().chain(&change.depends_on).cloned().collect();
-                    record.depends_on = either.into_iter().collect();
+            self.record(change, kind, |record| {
+                let begun = || self.fresh(change, kind, desired, status, Vec::new());
+                let record = record.get_or_insert_with(begun);
+                record.status = status;
+                // Half one, half the other: it may stand on either.
+                let either: BTreeSet<_> = record.depends_on.iter().chain(&change.depends_on).cloned().collect();
+                record.depends_on = either.into_iter().collect();
+                if adopts {
+                    record.outputs.clone_from(&live.outputs);
                 }
-                None => *record = Some(self.fresh(change, kind, desired, Status::Updating, Vec::new())),
             })
             .await?;
             let paths = fields.iter().map(|f| f.path.clone());
             self.update(kind, live, desired, Some(Changes::new(paths))).await?;
         }
         let nothing = change.action == Action::Update && fields.is_empty();
-        // Without a record to compare with, what differed may be no more than AWS's way of writing it.
-        let known = kind.stale_reads() && before.is_some_and(|record| record.status == Status::Ready);
+        // Without a record to compare with, what differed may be no more than AWS's way of writing it; not so in what was
+        // somebody else's.
+        let taken = adopts && not_ours(&change.address, kind, live, &self.env()).is_some();
+        let ready = before.is_some_and(|record| record.status == Status::Ready);
+        let known = kind.stale_reads() && (ready || taken);
         let before = if known {
             Before::These(fields.iter().map(|f| (f.field(), shown.spec.get(f.field()))).collect())
         } else {

@@ -217,12 +217,17 @@ impl<'a> Reader<'a> {
         })
     }
 
+    /// The line on which the transaction begins that was read last, the header being 1.
+    pub fn line(&self) -> u64 {
+        self.row.position().map_or(1, csv::Position::line)
+    }
+
     fn read(&mut self) -> Result<Option<Record>, CsvError> {
         if !self.inner.read_record(&mut self.row)? {
             return Ok(None);
         }
         let row = Row {
-            line: self.row.position().map_or(0, csv::Position::line),
+            line: self.line(),
             values: &self.row,
             places: &self.places,
         };

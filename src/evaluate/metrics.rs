@@ -28,8 +28,8 @@ pub struct AtThreshold {
     pub alerts: u64,
     /// Which share of them is fraud; 0 when nothing exceeds it.
     pub precision: f64,
-    /// Which share of all frauds exceeds it; 0 when there is none.
-    pub recall: f64,
+    /// Which share of all frauds exceeds it; nothing when there is none.
+    pub recall: Option<f64>,
 }
 
 impl Ranking {
@@ -96,17 +96,17 @@ impl Ranking {
     /// What is caught by alerting on every score above this one.
     pub fn above(&self, threshold: f64) -> AtThreshold {
         let caught = self.steps.partition_point(|step| step.score > threshold);
+        let share = |frauds: u64| (self.frauds() > 0).then(|| frauds as f64 / self.frauds() as f64);
         let Some(step) = caught.checked_sub(1).and_then(|last| self.steps.get(last)) else {
-            return AtThreshold::default();
+            return AtThreshold {
+                recall: share(0),
+                ..AtThreshold::default()
+            };
         };
         AtThreshold {
             alerts: step.frauds + step.honest,
             precision: step.precision(),
-            recall: if self.frauds() == 0 {
-                0.0
-            } else {
-                step.frauds as f64 / self.frauds() as f64
-            },
+            recall: share(step.frauds),
         }
     }
 }
@@ -240,8 +240,12 @@ mod tests {
         let at = ranking.above(0.85);
         assert_eq!(at.alerts, 2);
         assert_eq!(at.precision, 0.5);
-        assert_eq!(at.recall, 1.0 / 3.0);
-        assert_eq!(ranking.above(0.9), AtThreshold::default());
+        assert_eq!(at.recall, Some(1.0 / 3.0));
+        let nothing = AtThreshold {
+            recall: Some(0.0),
+            ..AtThreshold::default()
+        };
+        assert_eq!(ranking.above(0.9), nothing);
         assert_eq!(ranking.above(0.0).alerts, 5);
     }
 
@@ -362,7 +366,9 @@ mod tests {
             let at = ranking(&scored).above(threshold);
             prop_assert_eq!(at.alerts, alerts.count() as u64);
             prop_assert!((at.precision * at.alerts as f64 - hits).abs() < 1e-9);
-            prop_assert!((at.recall * ranking(&scored).frauds() as f64 - hits).abs() < 1e-9);
+            let all = ranking(&scored).frauds();
+            prop_assert_eq!(at.recall.is_some(), all > 0);
+            prop_assert!((at.recall.unwrap_or_default() * all as f64 - hits).abs() < 1e-9);
         }
     }
 }

@@ -246,7 +246,7 @@ pub struct Verdict {
     /// Which share of those is fraud; 0 when there are none.
     pub precision: f64,
     /// Which share of all fraud exceeds the threshold.
-    pub recall: f64,
+    pub recall: Option<f64>,
     /// The same for the frauds of each scenario alone, among all that is honest.
     pub scenarios: Vec<ScenarioVerdict>,
 }
@@ -279,7 +279,7 @@ impl Verdict {
                     frauds: all.iter().map(|one| one.frauds).sum(),
                     auc: of(&|one| one.auc),
                     ap: of(&|one| one.ap),
-                    recall: of(&|one| Some(one.recall)).unwrap_or_default(),
+                    recall: of(&|one| one.recall),
                 })
             });
         Self {
@@ -289,7 +289,7 @@ impl Verdict {
             cp_at_100: of(&|verdict| verdict.cp_at_100),
             alerts_per_day: of(&|verdict| Some(verdict.alerts_per_day)).unwrap_or_default(),
             precision: of(&|verdict| Some(verdict.precision)).unwrap_or_default(),
-            recall: of(&|verdict| Some(verdict.recall)).unwrap_or_default(),
+            recall: of(&|verdict| verdict.recall),
             scenarios: scenarios.collect(),
         }
     }
@@ -307,7 +307,7 @@ pub struct ScenarioVerdict {
     /// The average precision.
     pub ap: Option<f64>,
     /// Which share of these frauds exceeds the threshold.
-    pub recall: f64,
+    pub recall: Option<f64>,
 }
 
 /// A threshold as the number that scores are compared with.
@@ -419,6 +419,21 @@ mod tests {
     }
 
     #[test]
+    fn without_a_fraud_there_is_no_recall_to_tell() {
+        let weeks = Weeks::from(START);
+        let honest = record("u", weeks.test.start, false);
+        let mut trial = Trial::new(weeks, ["loud", "silent"]);
+        trial.pass(&honest, || [0.9, 0.1]);
+        let verdicts = trial.verdicts(Threshold::DEFAULT);
+        assert_eq!(verdicts[0].precision, 0.0);
+        assert_eq!((verdicts[0].recall, verdicts[1].recall), (None, None));
+        assert_eq!(
+            serde_json::to_value(&verdicts[0]).expect("JSON")["recall"],
+            serde_json::Value::Null
+        );
+    }
+
+    #[test]
     fn each_scorer_is_judged_by_its_own_scores() {
         let weeks = Weeks::from(START);
         let test = weeks.test.start;
@@ -438,7 +453,7 @@ mod tests {
         let good = &verdicts[0];
         assert_eq!(good.name, "good");
         assert_eq!(good.alerts_per_day, 19.0 / 7.0);
-        assert_eq!((good.precision, good.recall), (1.0, 0.95));
+        assert_eq!((good.precision, good.recall), (1.0, Some(0.95)));
         assert_eq!(good.cp_at_100.map(|share| share >= 0.19), Some(true));
         assert_eq!(trial.best_card_precision(), Some(0.2));
         let scenarios: Vec<_> = good
@@ -446,13 +461,13 @@ mod tests {
             .iter()
             .map(|one| (one.scenario, one.frauds, one.recall))
             .collect();
-        assert_eq!(scenarios, [(1, 1, 0.0), (2, 19, 1.0)]);
+        assert_eq!(scenarios, [(1, 1, Some(0.0)), (2, 19, Some(1.0))]);
         assert_eq!(good.scenarios[1].ap, Some(1.0));
         let constant = &verdicts[1];
         assert_eq!((constant.auc, constant.ap), (Some(0.5), Some(0.1)));
         assert_eq!(
             (constant.alerts_per_day, constant.precision, constant.recall),
-            (0.0, 0.0, 0.0)
+            (0.0, 0.0, Some(0.0))
         );
         assert!(trial.rankings().map(|(name, _)| name).eq(["good", "constant"]));
     }
@@ -466,7 +481,7 @@ mod tests {
             cp_at_100: Some(0.2),
             alerts_per_day: 4.0 * ap,
             precision: 0.5,
-            recall: ap,
+            recall: Some(ap),
             scenarios: scenarios
                 .iter()
                 .map(|(scenario, frauds, recall)| ScenarioVerdict {
@@ -474,7 +489,7 @@ mod tests {
                     frauds: *frauds,
                     auc,
                     ap: Some(ap),
-                    recall: *recall,
+                    recall: Some(*recall),
                 })
                 .collect(),
         };

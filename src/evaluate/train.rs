@@ -413,7 +413,7 @@ fn judge(rules: &Rules, rows: &[&Row], days: u64) -> Option<HeldOut> {
         average_precision: ranking.average_precision()?,
         suspicious_per_day: at_level.alerts as f64 / days.max(1) as f64,
         precision: at_level.precision,
-        recall: at_level.recall,
+        recall: at_level.recall?,
     })
 }
 

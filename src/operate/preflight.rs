@@ -28,6 +28,12 @@ pub enum PreflightError {
         /// What is left in the account.
         unreserved: i64,
     },
+    /// Tables whose keys are of another type than the stack's: DynamoDB cannot change that.
+    #[error(
+        "AWS cannot change {0} of a table; nothing was changed. Move the items to a table with the right keys, or use \
+         another --env"
+    )]
+    KeyTypes(String),
 }
 
 /// Checks what a plan needs beyond permissions. Returns why something could not be checked.
@@ -35,6 +41,7 @@ pub enum PreflightError {
 /// # Errors
 /// The first thing that would fail.
 pub async fn check(aws: &Aws, plan: &Plan) -> Result<Option<Failure>, PreflightError> {
+    same_key_types(plan)?;
     let wanted = more_reserved(plan);
     if wanted <= 0 {
         return Ok(None);
@@ -54,6 +61,32 @@ pub async fn check(aws: &Aws, plan: &Plan) -> Result<Option<Failure>, PreflightE
     }
 }
 
+/// Are the keys of every table that stays of the types that are desired? The names of the keys decide about a replacement,
+/// so that only their types are left to be looked at.
+fn same_key_types(plan: &Plan) -> Result<(), PreflightError> {
+    let stays =
+        |change: &&Change| change.kind == Table::KIND && matches!(change.action, Action::Update | Action::Adopt);
+    let other = |change: &Change| {
+        let keys = ["hash_key", "range_key"].map(|key| change.desired.get(key).and_then(Value::as_str));
+        let paths = keys.into_iter().flatten().map(|key| format!("attributes.{key}"));
+        let changed = paths.filter(|path| {
+            change
+                .fields
+                .iter()
+                .any(|field| field.path == *path && !field.from.is_null())
+        });
+        changed
+            .map(|path| format!("{path} of {}", change.address))
+            .collect::<Vec<_>>()
+    };
+    let found: Vec<String> = plan.changes.iter().filter(stays).flat_map(other).collect();
+    if found.is_empty() {
+        Ok(())
+    } else {
+        Err(PreflightError::KeyTypes(found.join(", ")))
+    }
+}
+
 /// Is enough left for others when so many more executions are reserved?
 fn enough(wanted: i64, unreserved: i64) -> Result<(), PreflightError> {
     if wanted > 0 && unreserved - wanted < KEPT_UNRESERVED {
@@ -67,11 +100,10 @@ fn enough(wanted: i64, unreserved: i64) -> Result<(), PreflightError> {
 pub fn lost_data(plan: &Plan) -> Option<String> {
     let lost = |change: &&Change| change.action == Action::Replace && change.kind == Table::KIND;
     let each = plan.changes.iter().filter(lost).map(|change| {
-        let fields: Vec<&str> = change.fields.iter().map(|field| field.path.as_str()).collect();
         format!(
             "{} would be replaced, and everything stored in it lost, because AWS cannot change {} of a table",
             change.address,
-            fields.join(", ")
+            fixed(change)
         )
     });
     let each: Vec<String> = each.collect();
@@ -81,6 +113,13 @@ pub fn lost_data(plan: &Plan) -> Option<String> {
             each.join("; ")
         )
     })
+}
+
+/// The fields of a table by which it is replaced.
+pub fn fixed(change: &Change) -> String {
+    let is_fixed = |field: &str| Table::IDENTITY.contains(&field) || Table::IMMUTABLE.contains(&field);
+    let fields = change.fields.iter().filter(|field| is_fixed(field.field()));
+    fields.map(|field| field.path.as_str()).collect::<Vec<_>>().join(", ")
 }
 
 /// Why the rules that an analyst has put live cannot be used, if they cannot: nothing that keeps from deploying, since the
@@ -210,6 +249,32 @@ mod tests {
             depends_on: BTreeSet::new(),
             depended_on: BTreeSet::new(),
         }
+    }
+
+    #[test]
+    fn a_key_of_another_type_is_refused_before_anything_begins() {
+        let keyed = |path: &str, action: Action, from: Value| {
+            let mut change = change("storage.transactions", Table::KIND, action);
+            change.desired = json!({"hash_key": "id", "range_key": "at"});
+            change.fields[0].path = format!("attributes.{path}");
+            change.fields[0].from = from;
+            Plan {
+                changes: vec![change],
+                ..Plan::default()
+            }
+        };
+        for (key, action) in [("id", Action::Adopt), ("at", Action::Update)] {
+            let why = same_key_types(&keyed(key, action, json!("S"))).unwrap_err().to_string();
+            assert!(
+                why.contains(&format!("attributes.{key} of storage.transactions")),
+                "{why}"
+            );
+            assert!(why.contains("nothing was changed"), "{why}");
+        }
+        // What an index is keyed by may change, and what is replaced may be anything.
+        assert!(same_key_types(&keyed("user", Action::Adopt, json!("S"))).is_ok());
+        assert!(same_key_types(&keyed("id", Action::Replace, json!("S"))).is_ok());
+        assert!(same_key_types(&keyed("id", Action::Adopt, Value::Null)).is_ok());
     }
 
     #[test]

@@ -128,8 +128,13 @@ pub enum Owner {
     Usual,
     /// Ours, though no tag says so.
     Ours,
-    /// Somebody else's; the text says whose or why we think so.
-    Foreign(String),
+    /// Somebody else's.
+    Foreign {
+        /// Whose, or why we think so.
+        why: String,
+        /// May it be taken over by whoever asks for it by its address? Not what may be another environment's.
+        adoptable: bool,
+    },
 }
 
 /// Which fields an update is about.

@@ -119,7 +119,7 @@ impl Plain<'_> {
                 point_in_time_recovery: true,
                 kms_key: Some(security.key.arn().into()),
                 ttl_attribute: self.ttl_attribute.map(str::to_owned),
-                deletion_protection: false,
+                deletion_protection: stack.settings.protect.is_some(),
                 tags: stack.tags(address),
             },
         )

@@ -3,7 +3,7 @@
 use super::open::no_link;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::PermissionsExt;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 /// What is in the file; nothing where there is none.
@@ -39,14 +39,22 @@ pub fn mend(path: &Path, content: &[u8]) -> io::Result<()> {
     write_atomically(path, content)
 }
 
-/// Removes the file and the one before it.
+/// Removes the file, the one before it, and what a death in the middle of a write left beside them.
 ///
 /// # Errors
 /// What the system says.
 pub fn discard(path: &Path) -> io::Result<()> {
+    remove_unfinished(path)?;
     // The previous one first: what is left after a death in between must not be what is outdated.
     for path in [previous(path), path.to_owned()] {
         remove(&path)?;
+    }
+    Ok(())
+}
+
+fn remove_unfinished(path: &Path) -> io::Result<()> {
+    for path in [path, &previous(path), &beside(path, "damaged")] {
+        remove(&beside(path, "new"))?;
     }
     Ok(())
 }
@@ -57,6 +65,7 @@ pub fn discard(path: &Path) -> io::Result<()> {
 /// # Errors
 /// What the system says; the file is then where it was.
 pub fn retire(path: &Path) -> io::Result<()> {
+    remove_unfinished(path)?;
     // The previous one first, as above.
     remove(&previous(path))?;
     fs::rename(path, beside(path, "moved"))?;
@@ -131,12 +140,22 @@ fn keep(from: &Path, to: &Path) -> io::Result<()> {
 fn write_atomically(path: &Path, content: &[u8]) -> io::Result<()> {
     let folder = folder(path);
     fs::create_dir_all(folder)?;
-    // In the same folder, because a rename is atomic only within one file system. 0600 whatever the umask.
-    let mut file = tempfile::NamedTempFile::new_in(folder)?;
-    file.as_file().set_permissions(Permissions::from_mode(0o600))?;
-    file.write_all(content)?;
-    file.as_file().sync_all()?;
-    file.persist(path).map_err(|failed| failed.error)?;
+    // In the same folder, because a rename is atomic only within one file system. Under one name, so that what a death
+    // leaves there is taken away by the next write: whoever writes has the lock.
+    let between = beside(path, "new");
+    remove(&between)?;
+    let mut file = no_link(OpenOptions::new().write(true).create_new(true).mode(0o600), &between)?;
+    let written = file
+        // 0600 whatever the umask.
+        .set_permissions(Permissions::from_mode(0o600))
+        .and_then(|()| file.write_all(content))
+        .and_then(|()| file.sync_all())
+        .and_then(|()| fs::rename(&between, path));
+    if let Err(why) = written {
+        // A half of it is of use to nobody, least of all on a disk that is full.
+        let _ = fs::remove_file(&between);
+        return Err(why);
+    }
     // The rename itself is durable only when the folder is.
     File::open(folder)?.sync_all()
 }

@@ -116,6 +116,62 @@ fn listeners(port: u16) -> Vec<String> {
     found
 }
 
+/// A process and all that it has started, and what these have started.
+fn family(of: u64) -> Vec<u64> {
+    let mut family = vec![of];
+    let processes: Vec<(u64, u64)> = fs::read_dir("/proc")
+        .expect("Linux")
+        .filter_map(|entry| {
+            let process = entry.ok()?.file_name().to_str()?.parse().ok()?;
+            // PID (NAME) STATE PARENT ...; the name may have anything in it.
+            let stat = fs::read_to_string(format!("/proc/{process}/stat")).ok()?;
+            let parent = stat.rsplit_once(')')?.1.split_whitespace().nth(1)?.parse().ok()?;
+            Some((process, parent))
+        })
+        .collect();
+    let mut at = 0;
+    while let Some(parent) = family.get(at).copied() {
+        family.extend(
+            processes
+                .iter()
+                .filter(|(_, of)| *of == parent)
+                .map(|(process, _)| *process),
+        );
+        at += 1;
+    }
+    family
+}
+
+/// Where these processes can be reached: the addresses at which they listen (TCP) or receive (UDP), with the port.
+fn reachable(processes: &[u64]) -> Vec<String> {
+    let sockets: Vec<String> = processes
+        .iter()
+        .filter_map(|process| fs::read_dir(format!("/proc/{process}/fd")).ok())
+        .flatten()
+        .filter_map(|entry| fs::read_link(entry.ok()?.path()).ok())
+        .filter_map(|link| Some(link.to_str()?.strip_prefix("socket:[")?.strip_suffix(']')?.to_owned()))
+        .collect();
+    let mut found = Vec::new();
+    for (table, open) in [("tcp", "0A"), ("tcp6", "0A"), ("udp", "07"), ("udp6", "07")] {
+        for line in fs::read_to_string(format!("/proc/net/{table}"))
+            .unwrap_or_default()
+            .lines()
+        {
+            // sl local_address rem_address st queues timer retransmits uid timeout inode ...
+            let words: Vec<&str> = line.split_whitespace().collect();
+            if words.get(3) == Some(&open)
+                && words
+                    .get(9)
+                    .is_some_and(|inode| sockets.iter().any(|ours| ours == inode))
+            {
+                found.push(format!("{table} {}", words[1]));
+            }
+        }
+    }
+    found.sort();
+    found
+}
+
 #[test]
 fn a_local_aws_is_started_reused_stopped_and_reset_and_up_copes_with_all_of_it() {
     let place = LocalPlace::new();
@@ -152,6 +208,18 @@ fn a_local_aws_is_started_reused_stopped_and_reset_and_up_copes_with_all_of_it()
     let sent = place.run(&["send", "--local", "--json"]).exits(0).json();
     assert_eq!(sent["status"], 200, "{sent:#}");
     let inventory = place.aws().inventory();
+    if cfg!(target_os = "linux") {
+        // So it is with everything else: what the functions talk to, which run now, and they themselves.
+        let family = family(status["pid"].as_u64().expect("a process"));
+        assert!(family.len() > 1, "no function runs: {family:?}");
+        let reachable = reachable(&family);
+        assert!(
+            reachable.contains(&format!("tcp 0100007F:{:04X}", place.port)),
+            "{reachable:?}"
+        );
+        let outside = reachable.iter().find(|at| !at.starts_with("tcp 0100007F:"));
+        assert_eq!(outside, None, "{reachable:?}");
+    }
 
     assert_eq!(
         place.run(&["local", "stop", "--json"]).exits(0).json(),

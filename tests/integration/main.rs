@@ -5,6 +5,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod adopt;
 mod adoption;
 mod analysis;
 mod client;
@@ -12,6 +13,7 @@ mod deleted;
 mod deploy;
 mod drift;
 mod flow;
+mod halfway;
 mod ingestion;
 mod intent;
 mod label;
@@ -20,11 +22,15 @@ mod local;
 mod manners;
 mod moto;
 mod permissions;
+mod protect;
 mod refusals;
 mod rules;
+mod secrets;
 mod shared_state;
 mod smoke;
 mod state;
 mod table1;
 mod table3;
 mod terminal;
+mod weather;
+mod weather_effects;

@@ -6,42 +6,42 @@ use std::fs;
 use std::process::{Command, Stdio};
 
 /// An environment that is worked on through a proxy.
-struct Watched {
-    env: Environment,
-    proxy: Proxy,
+pub struct Watched {
+    pub env: Environment,
+    pub proxy: Proxy,
 }
 
 impl Watched {
-    fn new() -> Self {
+    pub fn new() -> Self {
         Self {
             env: Environment::new(),
             proxy: Proxy::before(Emulator::shared().endpoint()),
         }
     }
 
-    fn command(&self, args: &[&str]) -> Command {
+    pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.env.command(args);
         command.env("AWS_ENDPOINT_URL", self.proxy.endpoint());
         command
     }
 
-    fn start(&self, args: &[&str]) -> Running {
+    pub fn start(&self, args: &[&str]) -> Running {
         Running::start(self.command(args))
     }
 
     #[track_caller]
-    fn run(&self, args: &[&str]) -> Run {
+    pub fn run(&self, args: &[&str]) -> Run {
         self.start(args).end()
     }
 
     #[track_caller]
-    fn up(&self) -> Value {
+    pub fn up(&self) -> Value {
         self.run(&["up", "--yes", "--json"]).exits(0).json()
     }
 
     /// Begins an `up` and kills it when the answers to these calls, one of each, are on their way back.
     #[track_caller]
-    fn kill_when(&self, answered: &[fn(&Call) -> bool]) {
+    pub fn kill_when(&self, answered: &[fn(&Call) -> bool]) {
         let held: Vec<Held> = answered.iter().map(|applies| self.proxy.hold(*applies)).collect();
         let running = self.start(&["up", "--yes", "--json"]);
         for held in &held {
@@ -55,7 +55,7 @@ impl Watched {
 
     /// Asserts that everything stands as desired, and nothing of it twice.
     #[track_caller]
-    fn assert_whole(&self) {
+    pub fn assert_whole(&self) {
         let diff = self.run(&["diff", "--json"]).exits(0).json();
         assert_eq!(diff["changes"], json!([]), "{diff:#}");
         assert_eq!(diff["summary"]["unchanged"], 60, "{diff:#}");
@@ -86,12 +86,12 @@ fn keys(value: &Value) -> Vec<&str> {
 }
 
 #[track_caller]
-fn list(value: &Value) -> &Vec<Value> {
+pub fn list(value: &Value) -> &Vec<Value> {
     value.as_array().unwrap_or_else(|| panic!("no list: {value:#}"))
 }
 
 /// The steps of a document that ended in this way, by address.
-fn steps<'a>(document: &'a Value, result: &str) -> Vec<&'a str> {
+pub fn steps<'a>(document: &'a Value, result: &str) -> Vec<&'a str> {
     let steps = list(&document["steps"]).iter().filter(|step| step["result"] == result);
     steps.filter_map(|step| step["address"].as_str()).collect()
 }
@@ -108,7 +108,7 @@ const OUTPUTS: [&str; 8] = [
 ];
 
 #[track_caller]
-fn assert_shape_of_applied(document: &Value) {
+pub fn assert_shape_of_applied(document: &Value) {
     let names = ["api_calls", "duration_ms", "env", "outputs", "steps", "summary"];
     assert_eq!(keys(document), names);
     assert_eq!(document["env"], "dev");
@@ -301,7 +301,7 @@ fn where_every_step_fails_the_code_says_failed() {
 }
 
 /// There are other tables.
-fn makes_the_transactions(call: &Call) -> bool {
+pub fn makes_the_transactions(call: &Call) -> bool {
     call.is("dynamodb", "CreateTable") && call.body.contains("transactions-dev")
 }
 
@@ -432,15 +432,13 @@ fn killed_while_replies_are_on_their_way_the_next_up_makes_nothing_twice() {
     // AWS has made each of these when the process dies, and nobody has learnt its id.
     watched.kill_when(&[
         |call: &Call| call.is("kms", "CreateKey"),
-        |call: &Call| call.is("apigateway", "POST /restapis"),
-        |call: &Call| call.is("apigateway", "POST /apikeys"),
+        |call: &Call| call.is("apigateway", "CreateRestApi"),
+        |call: &Call| call.is("apigateway", "CreateApiKey"),
     ]);
     watched.kill_when(&[|call: &Call| call.is("dynamodb", "CreateTable")]);
-    watched.kill_when(&[|call: &Call| call.is("lambda", "POST /2015-03-31/functions")]);
-    watched.kill_when(&[|call: &Call| {
-        call.operation.starts_with("POST /restapis/") && call.operation.ends_with("/deployments")
-    }]);
-    watched.kill_when(&[|call: &Call| call.is("apigateway", "POST /usageplans")]);
+    watched.kill_when(&[|call: &Call| call.is("lambda", "CreateFunction")]);
+    watched.kill_when(&[|call: &Call| call.is("apigateway", "CreateDeployment")]);
+    watched.kill_when(&[|call: &Call| call.is("apigateway", "CreateUsagePlan")]);
     let up = watched.up();
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
     watched.assert_whole();

@@ -209,9 +209,7 @@ fn an_account_with_too_few_executions_is_told_before_anything_is_changed_and_the
     let proxy = Proxy::before(Emulator::shared().endpoint());
     let limit = json!({"ConcurrentExecutions": 10, "UnreservedConcurrentExecutions": 10});
     let settings = json!({"AccountLimit": limit, "AccountUsage": {"FunctionCount": 0}});
-    proxy.answer(&settings, |call: &Call| {
-        call.service == "lambda" && call.operation.starts_with("GET /2016-08-19/account-settings")
-    });
+    proxy.answer(&settings, |call: &Call| call.is("lambda", "GetAccountSettings"));
     let command = |args: &[&str]| {
         let mut command = place.env.command(args);
         command.env("AWS_ENDPOINT_URL", proxy.endpoint());

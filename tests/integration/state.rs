@@ -125,7 +125,40 @@ fn a_symbolic_link_in_place_of_the_state_is_refused_and_no_name_leads_out_of_the
         assert!(run.stderr.contains("symbolic link"), "{run:#?}");
     }
     assert_eq!(fs::read_to_string(&other).ok().as_deref(), Some("mine"));
-    offline(&env, &["state", "list", "--env", "../other"]).exits(2);
+    for args in [
+        &["state", "list"][..],
+        &["state", "show", "api.key"],
+        &["state", "rm", "api.key", "--yes"],
+        &["state", "recover", "--yes"],
+        &["state", "unlock"],
+        &["label", "t-1", "fraud"],
+        &["rules", "show"],
+        &["load", "--yes"],
+    ] {
+        for name in ["../other", "a/../../other", "/etc/passwd"] {
+            offline(&env, &[args, &["--env", name]].concat()).exits(2);
+        }
+    }
 
     assert_eq!(env.aws.inventory(), Vec::<String>::new());
+    assert_eq!(fs::read_to_string(&other).ok().as_deref(), Some("mine"));
+
+    // What is kept beside the state takes the place of a link, and is never written through it.
+    fs::remove_file(env.state_file()).expect("the link");
+    let beside = ["dev.json.prev", "dev.json.damaged"].map(|name| env.state_folder().join(name));
+    for path in &beside {
+        symlink(&other, path).expect("a link");
+    }
+    offline(&env, &["state", "recover", "--yes"]).exits(1);
+    env.up();
+    fs::write(env.state_file(), "damaged").expect("the state is there");
+    offline(&env, &["state", "recover", "--yes"]).exits(0);
+    for path in &beside {
+        assert!(
+            !fs::symlink_metadata(path).expect("it is there").is_symlink(),
+            "{}",
+            path.display()
+        );
+    }
+    assert_eq!(fs::read_to_string(&other).ok().as_deref(), Some("mine"));
 }

@@ -125,6 +125,14 @@ impl Aws {
         let found = self.call("bridge", "inventory", json!({}));
         serde_json::from_value(found).expect("a list of strings")
     }
+
+    /// What stands in the account, down to the parts of every resource, without the ids that AWS invents: sorted lines
+    /// that are the same for the same system, however it came about.
+    #[track_caller]
+    pub fn shape(&self) -> Vec<String> {
+        let found = self.call("bridge", "shape", json!({}));
+        serde_json::from_value(found).expect("a list of strings")
+    }
 }
 
 impl Bridge {

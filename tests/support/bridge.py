@@ -10,6 +10,7 @@ a streamed body as text when it is UTF-8; a time as ISO 8601. Service "bridge" h
 import base64
 import datetime
 import json
+import re
 import sys
 
 import boto3
@@ -114,6 +115,61 @@ def inventory(aws):
     return sorted(found)
 
 
+def shape(aws):
+    """What stands, down to the parts that no list of a service shows, one string each, without the ids that AWS invents:
+    the same for the same system, however it came about."""
+    client = aws.client
+    named = [line for line in inventory(aws) if not line.startswith(NUMBERED)]
+    found = [re.sub(r"^(sns subscription \S+):[0-9a-f-]{36} ", r"\1 ", line) for line in named]
+
+    def add(kind, names):
+        found.extend(f"{kind} {name}" for name in names)
+
+    for key in aws.all("kms", "list_keys", "Keys"):
+        about = client("kms").describe_key(KeyId=key["KeyId"])["KeyMetadata"]
+        if about["KeyState"] != "PendingDeletion" and about.get("KeyManager") != "AWS":
+            add("kms key", [about.get("Description")])
+    for role in aws.all("iam", "list_roles", "Roles"):
+        name = role["RoleName"]
+        attached = aws.all("iam", "list_attached_role_policies", "AttachedPolicies", RoleName=name)
+        add(f"role {name} has policy", (policy["PolicyArn"] for policy in attached))
+        add(f"role {name} has own policy", aws.all("iam", "list_role_policies", "PolicyNames", RoleName=name))
+    for policy in aws.all("iam", "list_policies", "Policies", Scope="Local"):
+        versions = aws.all("iam", "list_policy_versions", "Versions", PolicyArn=policy["Arn"])
+        add(f"policy {policy['PolicyName']} has versions in use", [sum(one["IsDefaultVersion"] for one in versions)])
+    for function in aws.all("lambda", "list_functions", "Functions"):
+        name = function["FunctionName"]
+        try:
+            policy = json.loads(client("lambda").get_policy(FunctionName=name)["Policy"])
+        except botocore.exceptions.ClientError:
+            policy = {"Statement": []}
+        add(f"function {name} allows", (one["Sid"] for one in policy["Statement"]))
+    for rule in aws.all("events", "list_rules", "Rules"):
+        targets = client("events").list_targets_by_rule(Rule=rule["Name"])["Targets"]
+        add(f"rule {rule['Name']} has target", (target["Id"] for target in targets))
+    for plan in aws.all("apigateway", "get_usage_plans", "items"):
+        keys = aws.all("apigateway", "get_usage_plan_keys", "items", usagePlanId=plan["id"])
+        add("usage plan", [plan["name"]])
+        add(f"usage plan {plan['name']} has key", (key["name"] for key in keys))
+        add(f"usage plan {plan['name']} has stages", [len(plan.get("apiStages", []))])
+    add("api key", (key["name"] for key in aws.all("apigateway", "get_api_keys", "items")))
+    for api in aws.all("apigateway", "get_rest_apis", "items"):
+        gateway, of, name = client("apigateway"), {"restApiId": api["id"]}, api["name"]
+        add("rest api", [name])
+        for resource in aws.all("apigateway", "get_resources", "items", **of):
+            add(f"api {name} has resource", [f"{resource['path']} {sorted(resource.get('resourceMethods', {}))}"])
+        for part in ("models", "request_validators"):
+            items = getattr(gateway, f"get_{part}")(**of)["items"]
+            add(f"api {name} has {part}", (item["name"] for item in items))
+        add(f"api {name} has stage", (stage["stageName"] for stage in gateway.get_stages(**of)["item"]))
+        add(f"api {name} has deployments", [len(aws.all("apigateway", "get_deployments", "items", **of))])
+    return sorted(found)
+
+
+# Kinds whose lines in an inventory have an id in them.
+NUMBERED = ("kms key ", "rest api ", "api key ", "usage plan ")
+
+
 def decoded(value):
     if isinstance(value, dict):
         if value.keys() == {"$base64"}:
@@ -144,7 +200,7 @@ def encoded(value):
     return str(value)
 
 
-OPERATIONS = {"inventory": inventory, "batch_write": batch_write}
+OPERATIONS = {"inventory": inventory, "shape": shape, "batch_write": batch_write}
 
 if __name__ == "__main__":
     main()

@@ -1,6 +1,7 @@
 //! The engine, driven from within a test as the commands drive it, with the stack's resources edited on the way: for
 //! changes of intent that no setting makes.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::sync::Arc;
 
@@ -166,7 +167,7 @@ impl<'a> Edited<'a> {
         let binaries = Binary::new(Some(self.builder.clone()), Arc::new(|_: &str| ()));
         let kinds = Registry::new(&aws).with(binaries);
         let live = survey(&graph, &store.state, &kinds, ENV).await.expect("a survey");
-        let plan = Plan::towards(&graph, &store.state, &live, &kinds).expect("a plan");
+        let plan = Plan::towards(&graph, &store.state, &live, &kinds, &BTreeSet::new()).expect("a plan");
         Planned { plan, kinds, store }
     }
 

@@ -41,6 +41,29 @@ impl Run {
     }
 }
 
+/// The command on a terminal of its own, where this is typed when it asks; a SIGUSR1 closes the terminal.
+pub fn on_terminal(inner: &Command, answer: &str) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/terminal.py");
+    let mut outer = Command::new(super::venv::python());
+    outer.arg("-I").arg(script).arg(Value::from(answer).to_string());
+    let mut command = within(outer, inner);
+    command.env("TERM", "xterm").env_remove("NO_COLOR");
+    command
+}
+
+/// The command as the last arguments of another, which starts it.
+pub fn within(mut outer: Command, inner: &Command) -> Command {
+    outer.arg(inner.get_program()).args(inner.get_args());
+    for (name, value) in inner.get_envs() {
+        match value {
+            Some(value) => outer.env(name, value),
+            None => outer.env_remove(name),
+        };
+    }
+    outer.stdin(Stdio::null());
+    outer
+}
+
 impl Environment {
     /// A fresh account on the emulator that the tests share.
     pub fn new() -> Self {
@@ -104,22 +127,9 @@ impl Environment {
     /// the standard output.
     #[track_caller]
     pub fn run_on_terminal(&self, args: &[&str], answer: &str) -> Run {
-        let inner = self.command(args);
-        let mut command = Command::new(super::venv::python());
-        command
-            .arg("-I")
-            .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/terminal.py"))
-            .arg(Value::from(answer).to_string())
-            .arg(inner.get_program())
-            .args(inner.get_args());
-        for (name, value) in inner.get_envs() {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-        }
-        command.env("TERM", "xterm").env_remove("NO_COLOR").stdin(Stdio::null());
-        let output = command.output().expect("python starts");
+        let output = on_terminal(&self.command(args), answer)
+            .output()
+            .expect("python starts");
         Run {
             code: output.status.code().unwrap_or(-1),
             stdout: String::from_utf8_lossy(&output.stdout).into_owned(),

@@ -17,9 +17,10 @@ mod aws;
 mod emulator;
 pub mod engine;
 mod fraudctl;
-mod proxy;
+mod hostile;
 pub mod read;
 mod running;
+mod shim;
 mod venv;
 
 use std::process;
@@ -29,9 +30,13 @@ use std::time::{Duration, Instant};
 
 pub use aws::{ApiError, Aws, Credentials, REGION};
 pub use emulator::{Emulator, MiniStack};
-pub use fraudctl::{Environment, Run};
-pub use proxy::{Call, Held, Proxy, Side};
+pub use fraudctl::{Environment, Run, on_terminal, within};
+pub use hostile::{
+    Beside, Call, Faults, Held, Limit, Numbers, Protocol, Proxy, Record, Refusal, Side, Span, Summary, Weather,
+    published,
+};
 pub use running::Running;
+pub use shim::Shim;
 
 /// A fresh account number. No other call gets the same, nor any test process that runs at the same time.
 pub fn account() -> String {

@@ -56,8 +56,14 @@ impl Running {
 
     /// Waits for its end.
     #[track_caller]
-    pub fn end(mut self) -> Run {
-        let status = wait_until(PATIENCE, "the end of the command", || self.ended());
+    pub fn end(self) -> Run {
+        self.end_within(PATIENCE)
+    }
+
+    /// As [`Running::end`], for what may take longer, or not as long.
+    #[track_caller]
+    pub fn end_within(mut self, patience: Duration) -> Run {
+        let status = wait_until(patience, "the end of the command", || self.ended());
         Run {
             code: status.code().unwrap_or(-1),
             stdout: read(&self.stdout),

@@ -3,7 +3,7 @@
 usage: terminal.py ANSWER COMMAND...
 
 ANSWER is a JSON text, so that it may hold control characters. What the terminal shows goes to stdout; the exit code is
-the command's.
+the command's. A SIGUSR1 closes the terminal.
 """
 
 import fcntl
@@ -29,17 +29,31 @@ def main():
         os.execvp(command[0], command)
     signal.signal(signal.SIGALRM, lambda *_: os.kill(child, signal.SIGKILL))
     signal.alarm(PATIENCE)
+    signal.signal(signal.SIGUSR1, hang_up)
     shown, asked = b"", False
-    while chunk := read(terminal):
-        shown += chunk
-        if PROMPT in shown and not asked:
-            asked = True
-            os.write(terminal, answer)
+    try:
+        while chunk := read(terminal):
+            shown += chunk
+            if PROMPT in shown and not asked:
+                asked = True
+                print("asked", file=sys.stderr, flush=True)
+                os.write(terminal, answer)
+    except HangUp:
+        os.close(terminal)
+        print("closed", file=sys.stderr, flush=True)
     _, status = os.waitpid(child, 0)
     sys.stdout.buffer.write(shown)
     sys.stdout.flush()
     code = os.waitstatus_to_exitcode(status)
     sys.exit(code if code >= 0 else 128 - code)
+
+
+class HangUp(Exception):
+    pass
+
+
+def hang_up(*_):
+    raise HangUp
 
 
 def read(terminal):

@@ -145,14 +145,16 @@ impl Reconciler for Table {
         Ok(())
     }
 
-    /// Waits until the table is gone: only then is its name free.
+    /// Waits until the table is gone: only then is its name free. A protection against deletion that was seen is switched
+    /// off first, so whoever asks must have made sure that it may be. One that comes after the look is AWS's refusal.
     async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
         let aws = &self.0;
         let name = &live.spec.name;
         if live.spec.deletion_protection {
-            let message = format!("the table {name} is protected against deletion");
-            return Err(Failure::new("dynamodb:DeleteTable", "DeletionProtection", message)
-                .hint("turn deletion protection off first, then delete again"));
+            let off = self.change(name, READY, |t| t.deletion_protection_enabled(false)).await;
+            if present(off)?.is_none() {
+                return Ok(());
+            }
         }
         let deleted = aws
             .call("dynamodb:DeleteTable", || {

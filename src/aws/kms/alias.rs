@@ -46,8 +46,9 @@ impl Reconciler for Alias {
         let Some(key) = self.key(name).await? else {
             return Ok(None);
         };
-        let recorded = target.output("arn").is_some();
-        let owner = if recorded {
+        // While it points to where we had it point, nobody has to be asked whose that key is.
+        let as_recorded = target.output("arn").is_some() && target.spec.target_key_id == key.key_id();
+        let owner = if as_recorded {
             Owner::Ours
         } else {
             self.owner(&key, target.env).await?
@@ -139,9 +140,10 @@ impl Alias {
         match key::tags(&self.0, id).await {
             Ok(tags) => Ok(judge(id, tags.get(TAG_ENV).map(String::as_str), env)),
             Err(why) if why.is_not_found() => Ok(Owner::Ours),
-            Err(why) if why.code.contains("AccessDenied") => Ok(Owner::Foreign(format!(
-                "it points to the key {id}, whose tags we may not read"
-            ))),
+            Err(why) if why.code.contains("AccessDenied") => Ok(Owner::Foreign {
+                why: format!("it points to the key {id}, whose tags we may not read"),
+                adoptable: false,
+            }),
             Err(why) => Err(why),
         }
     }
@@ -151,8 +153,14 @@ impl Alias {
 fn judge(id: &str, theirs: Option<&str>, ours: &str) -> Owner {
     match theirs {
         Some(theirs) if theirs == ours => Owner::Ours,
-        Some(theirs) => Owner::Foreign(format!("it points to the key {id} of environment {theirs}")),
-        None => Owner::Foreign(format!("it points to the key {id}, which fraudctl did not make")),
+        Some(theirs) => Owner::Foreign {
+            why: format!("it points to the key {id} of environment {theirs}"),
+            adoptable: false,
+        },
+        None => Owner::Foreign {
+            why: format!("it points to the key {id}, which fraudctl did not make"),
+            adoptable: true,
+        },
     }
 }
 
@@ -163,7 +171,10 @@ mod tests {
     #[test]
     fn an_alias_belongs_to_whom_its_key_belongs_to() {
         assert_eq!(judge("k", Some("dev"), "dev"), Owner::Ours);
-        assert!(matches!(judge("k", Some("prod"), "dev"), Owner::Foreign(why) if why.contains("environment prod")));
-        assert!(matches!(judge("k", None, "dev"), Owner::Foreign(_)));
+        let prod = judge("k", Some("prod"), "dev");
+        assert!(matches!(prod, Owner::Foreign { why, adoptable: false } if why.contains("environment prod")));
+        // Nobody's that we know of: theirs, until somebody says that it is to be ours.
+        let theirs = judge("k", None, "dev");
+        assert!(matches!(theirs, Owner::Foreign { adoptable: true, .. }));
     }
 }

@@ -7,6 +7,7 @@
 use crate::operate::send::Transaction;
 use rust_decimal::Decimal;
 use serde_json::Value;
+use std::fmt;
 use std::future::Future;
 use std::time::Duration;
 use tokio::sync::watch;
@@ -85,11 +86,18 @@ pub struct Sent {
 }
 
 /// Where transactions are posted to.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Target {
     client: reqwest::Client,
     url: String,
     key: String,
+}
+
+/// Without the key, which is in no log.
+impl fmt::Debug for Target {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Target").field("url", &self.url).finish_non_exhaustive()
+    }
 }
 
 impl Target {
@@ -209,6 +217,16 @@ mod tests {
         status: 200,
         fraud_score: None,
     };
+
+    #[test]
+    fn the_key_is_not_shown() {
+        let target = Target::new("http://h", "very-secret").unwrap();
+        let shown = format!("{target:?}");
+        assert!(
+            shown.contains("http://h/transactions") && !shown.contains("very-secret"),
+            "{shown}"
+        );
+    }
 
     fn transactions() -> impl Iterator<Item = Transaction> {
         (0..).map(|number| Transaction {

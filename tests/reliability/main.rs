@@ -1,0 +1,203 @@
+//! Kills fraudctl everywhere and counts what survives.
+//!
+//! ```sh
+//! cargo test --test reliability                     # a fixed part of the points: a minute or two
+//! cargo test --test reliability -- --all --write    # every point, and the table in docs/reliability.md
+//! ```
+//!
+//! `--seed N` chooses other points and another order; `--series WORD` tries only the kinds of fault whose name has the
+//! word in it; `--workers N` tries so many points at once.
+
+mod series;
+mod stage;
+#[path = "../support/mod.rs"]
+mod support;
+mod table;
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::env;
+use std::panic::{self, AssertUnwindSafe};
+use std::process::ExitCode;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::Instant;
+
+use series::{Point, Series};
+use stage::{Found, Stage};
+use support::{Emulator, MiniStack};
+use table::{Row, Table};
+
+/// The points of each kind of fault that continuous integration tries.
+const PART: usize = 3;
+/// Two runs do not make the same calls: one may wait where the other need not. So many points are tried beyond those of
+/// the run that was counted.
+const BEYOND: usize = 8;
+
+struct Options {
+    all: bool,
+    seed: u64,
+    series: String,
+    workers: usize,
+    write: bool,
+}
+
+/// What came of one point.
+struct Tried {
+    point: Point,
+    /// What it was ended at; nothing where the run was over before.
+    at: Option<String>,
+    /// What did not hold.
+    lost: Option<String>,
+}
+
+fn main() -> ExitCode {
+    let options = match options() {
+        Ok(Some(options)) => options,
+        // The test harness was asked for a test of another name.
+        Ok(None) => return ExitCode::SUCCESS,
+        Err(why) => {
+            eprintln!("{why}");
+            return ExitCode::from(2);
+        }
+    };
+    let begun = Instant::now();
+    let table = measure(&options);
+    print!("{}", table.text());
+    println!("in {} s with {} workers", begun.elapsed().as_secs(), options.workers);
+    if options.write {
+        table.write();
+    }
+    if table.holds() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn options() -> Result<Option<Options>, String> {
+    let mut options = Options {
+        all: false,
+        seed: 1,
+        series: String::new(),
+        workers: 3,
+        write: false,
+    };
+    let mut words = env::args().skip(1);
+    while let Some(word) = words.next() {
+        let mut value = || words.next().ok_or_else(|| format!("{word} needs a value"));
+        let number = |text: String| text.parse().map_err(|_| format!("{text:?} is no number"));
+        match word.as_str() {
+            "--all" => options.all = true,
+            "--write" => options.write = true,
+            "--seed" => options.seed = number(value()?)?,
+            "--series" => options.series = value()?,
+            "--workers" => options.workers = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
+            // What the standard harness is told is of no matter here, but for the name of a test.
+            other if other.starts_with('-') => {}
+            other if "reliability".contains(other) => {}
+            _ => return Ok(None),
+        }
+    }
+    if options.write && !(options.all && options.series.is_empty()) {
+        return Err("--write needs --all, and no --series: the table is about everything".to_owned());
+    }
+    Ok(Some(options))
+}
+
+/// Tries the points that the options ask for.
+fn measure(options: &Options) -> Table {
+    let wanted: Vec<Series> = Series::all()
+        .into_iter()
+        .filter(|series| series.title().contains(&options.series))
+        .collect();
+    let emulators: Vec<Emulator> = (0..options.workers)
+        .map(|_| Emulator::ministack(MiniStack::default()))
+        .collect();
+    let found = Arc::<Found>::default();
+    let mut rows = BTreeMap::new();
+    let mut points = Vec::new();
+    // One kind's calls are like another's on the other side.
+    let mut stage = Stage::new(&emulators[0], &found);
+    for series in &wanted {
+        let (extent, calls) = series.extent(&mut stage);
+        let operations = calls
+            .iter()
+            .map(|call| format!("{} {}", call.service, call.operation))
+            .collect();
+        let chosen = chosen(options, *series, extent);
+        println!("{}: {} of {extent} points", series.title(), chosen.len());
+        points.extend(chosen.into_iter().map(|at| Point { series: *series, at }));
+        rows.insert(*series, Row::new(*series, operations));
+    }
+    drop(stage);
+    // Kept in groups of one kind, so that an account is used for what it was prepared for.
+    let queue = Mutex::new(VecDeque::from(points));
+    let tried = Mutex::new(Vec::new());
+    thread::scope(|scope| {
+        for emulator in &emulators {
+            scope.spawn(|| work(emulator, &found, &queue, &tried));
+        }
+    });
+    for tried in tried.into_inner().unwrap_or_else(PoisonError::into_inner) {
+        let row = rows.get_mut(&tried.point.series).expect("a row for each kind");
+        row.count(tried);
+    }
+    Table {
+        rows: rows.into_values().collect(),
+        seed: options.seed,
+        all: options.all,
+        found,
+    }
+}
+
+/// All points, or some of them, spread over the run.
+fn chosen(options: &Options, series: Series, extent: usize) -> Vec<usize> {
+    if options.all && !matches!(series, Series::StateWrite(_)) {
+        return (1..=extent + BEYOND).collect();
+    }
+    // A state is written some hundred times in the same way: each step of a write is tried at some of them.
+    let count = if options.all { 10 * PART } else { PART };
+    let mut random = fastrand::Rng::with_seed(options.seed ^ fnv(&series.title()));
+    let chosen: BTreeSet<usize> = (0..count)
+        .map(|part| {
+            let (from, to) = (extent * part / count, extent * (part + 1) / count);
+            1 + random.usize(from..to.max(from + 1))
+        })
+        .collect();
+    chosen.into_iter().collect()
+}
+
+/// The FNV-1a hash: a number that is the same in every build, to give each kind points of its own.
+fn fnv(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |hash, byte| {
+        (hash ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
+fn work(emulator: &Emulator, found: &Arc<Found>, queue: &Mutex<VecDeque<Point>>, tried: &Mutex<Vec<Tried>>) {
+    let mut stage = Stage::new(emulator, found);
+    loop {
+        let Some(point) = lock(queue).pop_front() else { return };
+        let result = panic::catch_unwind(AssertUnwindSafe(|| point.series.run(&mut stage, point.at)));
+        let (at, lost) = match result {
+            Ok(at) => (at, None),
+            Err(why) => (None, Some(said(&*why))),
+        };
+        // What is left of a failure must not be taken for the fault of the next point.
+        if lost.is_some() || stage.is_worn() {
+            stage = Stage::new(emulator, found);
+        }
+        lock(tried).push(Tried { point, at, lost });
+    }
+}
+
+fn said(panic: &(dyn std::any::Any + Send)) -> String {
+    let text = panic.downcast_ref::<String>().map(String::as_str);
+    text.or_else(|| panic.downcast_ref::<&str>().copied())
+        .unwrap_or("a panic without words")
+        .to_owned()
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}

@@ -1,0 +1,46 @@
+//! What AWS does beside what it is asked: each effect watches the calls, and answers or colours some of them.
+
+mod attributes;
+mod functions;
+mod keys;
+mod newborn;
+mod queues;
+mod roles;
+mod tables;
+
+use std::time::Instant;
+
+use serde_json::Value;
+
+pub(super) use attributes::Attributes;
+pub(super) use functions::Functions;
+pub(super) use keys::Keys;
+pub(super) use newborn::{Kind, Newborn};
+pub(super) use queues::Queues;
+pub(super) use roles::Roles;
+pub(super) use tables::Tables;
+
+use super::call::Call;
+use super::http::Answer;
+
+/// One effect.
+pub(super) trait Effect: Send {
+    /// What a record says of a call that it answered.
+    fn name(&self) -> &'static str;
+
+    /// What AWS answers instead of doing what is asked.
+    fn instead(&mut self, call: &Call, now: Instant) -> Option<Answer>;
+
+    /// Sees the answer to what AWS did, and may change what the caller sees of it.
+    fn answered(&mut self, call: &Call, answer: &mut Answer, now: Instant);
+}
+
+/// The last part of an ARN, a URL or a path.
+fn last(text: &str) -> &str {
+    text.rsplit(['/', ':']).next().unwrap_or(text)
+}
+
+/// The answer's body as JSON; null when it is none.
+fn json(answer: &Answer) -> Value {
+    serde_json::from_slice(&answer.body).unwrap_or_default()
+}

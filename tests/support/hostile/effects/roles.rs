@@ -1,0 +1,127 @@
+//! A change in IAM reaches other services, and other parts of IAM, some seconds later.
+
+use std::collections::HashMap;
+use std::time::Instant;
+
+use super::super::call::Call;
+use super::super::dice::{Dice, Span};
+use super::super::http::Answer;
+use super::super::refusal::Refusal;
+use super::{Effect, last};
+
+/// New roles that Lambda cannot assume yet, new permissions that it does not see yet, and policies that were taken from
+/// a role and still hang there.
+pub(in super::super) struct Roles {
+    assumable: Span,
+    permitted: Span,
+    detached: Span,
+    dice: Dice,
+    events: u64,
+    /// By role: until when it cannot be assumed, and is no principal.
+    young: HashMap<String, Instant>,
+    /// By role: until when its last policy is not seen.
+    powerless: HashMap<String, Instant>,
+    /// By role and by policy: until when what was detached still counts.
+    attached: HashMap<String, Instant>,
+}
+
+impl Roles {
+    pub(in super::super) fn new(assumable: Span, permitted: Span, detached: Span, dice: Dice) -> Self {
+        Self {
+            assumable,
+            permitted,
+            detached,
+            dice,
+            events: 0,
+            young: HashMap::new(),
+            powerless: HashMap::new(),
+            attached: HashMap::new(),
+        }
+    }
+
+    fn in_lambda(&self, call: &Call, now: Instant) -> Option<Refusal> {
+        let role = last(call.field("Role"));
+        let still = |map: &HashMap<String, Instant>| map.get(role).is_some_and(|until| now < *until);
+        if still(&self.young) {
+            let message = "The role defined for the function cannot be assumed by Lambda.";
+            return Some(Refusal::new(400, "InvalidParameterValueException", message));
+        }
+        let dead_letters = call.fields["DeadLetterConfig"]["TargetArn"]
+            .as_str()
+            .unwrap_or_default();
+        if !dead_letters.is_empty() && still(&self.powerless) {
+            let message = "The provided execution role does not have permissions to call SendMessage on SQS";
+            return Some(Refusal::new(400, "InvalidParameterValueException", message));
+        }
+        None
+    }
+
+    /// A policy that names a role of which nobody there has heard.
+    fn in_policy(&self, document: &str, now: Instant) -> Option<&str> {
+        let named = |role: &String| document.contains(&format!(":role/{role}\""));
+        let young = self.young.iter().find(|(role, until)| now < **until && named(role))?;
+        Some(young.0)
+    }
+}
+
+impl Effect for Roles {
+    fn name(&self) -> &'static str {
+        "IAM has not spread"
+    }
+
+    fn instead(&mut self, call: &Call, now: Instant) -> Option<Answer> {
+        let conflict = |name: &str, message: &str| {
+            let attached = self.attached.get(name).is_some_and(|until| now < *until);
+            attached.then(|| Refusal::new(409, "DeleteConflict", message))
+        };
+        let refusal = match (call.service.as_str(), call.operation.as_str()) {
+            ("lambda", "CreateFunction" | "UpdateFunctionConfiguration") => self.in_lambda(call, now),
+            ("iam", "DeleteRole") => conflict(
+                call.field("RoleName"),
+                "Cannot delete entity, must detach all policies first.",
+            ),
+            ("iam", "DeletePolicy") => {
+                conflict(call.field("PolicyArn"), "Cannot delete a policy attached to entities.")
+            }
+            ("iam", "CreateRole") => self
+                .in_policy(call.field("AssumeRolePolicyDocument"), now)
+                .map(|role| Refusal::new(400, "MalformedPolicyDocument", invalid_principal(role))),
+            ("iam", "UpdateAssumeRolePolicy") => self
+                .in_policy(call.field("PolicyDocument"), now)
+                .map(|role| Refusal::new(400, "MalformedPolicyDocument", invalid_principal(role))),
+            ("kms", "CreateKey" | "PutKeyPolicy") => self.in_policy(call.field("Policy"), now).map(|_| {
+                let message = "Policy contains a statement with one or more invalid principals.";
+                Refusal::new(400, "MalformedPolicyDocumentException", message)
+            }),
+            _ => None,
+        };
+        refusal.map(|refusal| refusal.answer(call))
+    }
+
+    fn answered(&mut self, call: &Call, answer: &mut Answer, now: Instant) {
+        if !answer.is_success() || call.service != "iam" {
+            return;
+        }
+        self.events += 1;
+        let role = call.field("RoleName").to_owned();
+        let until = |span| now + self.dice.within(span, &call.operation, self.events);
+        match call.operation.as_str() {
+            "CreateRole" => {
+                self.young.insert(role, until(self.assumable));
+            }
+            "AttachRolePolicy" => {
+                self.powerless.insert(role, until(self.permitted));
+            }
+            "DetachRolePolicy" => {
+                let until = until(self.detached);
+                self.attached.insert(role, until);
+                self.attached.insert(call.field("PolicyArn").to_owned(), until);
+            }
+            _ => {}
+        }
+    }
+}
+
+fn invalid_principal(role: &str) -> String {
+    format!("Invalid principal in policy: \"AWS\":\"{role}\"")
+}

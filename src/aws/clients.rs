@@ -4,7 +4,8 @@ use super::counts::Counts;
 use super::judge::{innermost, is_about_the_clock, judge};
 use super::limits::Pacer;
 use super::retry::Verdict;
-use crate::resource::{BoxFuture, Failure, chain};
+use crate::resource::{Failure, chain};
+use crate::state::Lease;
 use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
@@ -124,7 +125,8 @@ pub struct Aws {
     pub(super) paced: bool,
     memo: Memo,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
-    objection: OnceLock<Objection>,
+    /// The right to change anything, where others could have it too.
+    pub(super) lease: OnceLock<Lease>,
 
     /// Amazon API Gateway (REST APIs).
     pub apigateway: aws_sdk_apigateway::Client,
@@ -181,7 +183,7 @@ impl Aws {
             paced: !connection.unpaced,
             memo: Memo::default(),
             locks: Mutex::default(),
-            objection: OnceLock::new(),
+            lease: OnceLock::new(),
             apigateway: aws_sdk_apigateway::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
@@ -281,20 +283,10 @@ impl Aws {
         self.memo.over.load(SeqCst)
     }
 
-    /// From now on this is asked before every call that may change something. Only once in a process.
-    pub fn object(&self, objection: Objection) {
-        // A second one would be asked for the same lock.
-        let _ = self.objection.set(objection);
-    }
-
-    /// Why nothing may be changed now, where there is a reason.
-    pub(super) async fn objection(&self, operation: &str) -> Result<(), Failure> {
-        let Some(objection) = self.objection.get() else {
-            return Ok(());
-        };
-        objection()
-            .await
-            .map_err(|why| Failure::new(operation, "LockLost", format!("not sent: the lock is lost: {why}")))
+    /// From now on nothing that may change something leaves without this lease. Only once in a process.
+    pub fn only_with(&self, lease: Lease) {
+        // A second one would be for the same state.
+        let _ = self.lease.set(lease);
     }
 
     /// Only one change at a time for this key: a REST API, or a function's policy, loses or refuses parallel changes.
@@ -306,9 +298,6 @@ impl Aws {
         lock.lock_owned().await
     }
 }
-
-/// Says why nothing may be changed, where there is a reason.
-pub type Objection = Box<dyn Fn() -> BoxFuture<'static, Result<(), String>> + Send + Sync>;
 
 /// S3, whose buckets are names of hosts on AWS. At another endpoint they are the beginning of the path.
 fn s3(config: &SdkConfig) -> aws_sdk_s3::Client {

@@ -26,7 +26,7 @@ pub mod sns;
 pub mod sqs;
 pub mod ssm;
 
-pub use clients::{Aws, ConnectError, Connection, Local, Objection};
+pub use clients::{Aws, ConnectError, Connection, Local};
 pub use counts::Counts;
 pub use policy::Document;
 pub use registry::Registry;

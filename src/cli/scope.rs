@@ -2,6 +2,7 @@
 
 use super::exit::Exit;
 use super::local::LocalOptions;
+use super::print;
 use super::stop::Stop;
 use crate::artifact::{self, Builder, Flavor};
 use crate::aws::s3::Bucket;
@@ -146,7 +147,9 @@ impl ScopeArgs {
             let project = self.project()?;
             let settings = self.settings(&BuildArgs::default())?;
             if let Location::Folder(folder) = self.location(&project, settings.state.as_ref())?
-                && !self.file(&folder).exists()
+                && Store::of_env(&Home::File(self.file(&folder)), &self.env)
+                    .await?
+                    .is_none()
             {
                 return Err(self.nothing_deployed());
             }
@@ -311,11 +314,12 @@ impl Scope {
         let lock = Lock::take(&self.home, doing, self.lease).await?;
         if let Some(lease) = lock.lease() {
             stop.give_back(lease);
-            let lease = lease.clone();
-            self.aws.object(Box::new(move || {
-                let lease = lease.clone();
-                Box::pin(async move { lease.hold().await })
-            }));
+            self.aws.only_with(lease.clone());
+        }
+        if lock.is_taken_over() {
+            print::remark(
+                "note: the lock was taken over from a run that did not give it back; what that one had begun is gone on from",
+            );
         }
         Ok(lock)
     }

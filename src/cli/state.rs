@@ -265,10 +265,16 @@ async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
             to.at()
         )),
     }
+    let place = if to.is_file() {
+        // The settings begin a path elsewhere than this command line.
+        std::path::absolute(&args.to).unwrap_or_else(|_| args.to.clone())
+    } else {
+        args.to.clone()
+    };
     print::remark(format_args!(
         "From now on it is found with --state or FRAUDCTL_STATE, or with this in fraudctl.toml:\n\n    [env.{}]\n    state = {:?}",
         scope.env,
-        args.to.display().to_string()
+        place.display().to_string()
     ));
     Ok(())
 }

@@ -52,6 +52,11 @@ impl Home {
         }
     }
 
+    /// Is it on this machine?
+    pub fn is_file(&self) -> bool {
+        matches!(self, Self::File(_))
+    }
+
     /// Does the bucket keep what is in it? What could not be asked is told in the notes.
     ///
     /// # Errors

@@ -196,7 +196,8 @@ impl Lease {
         let mut pause = ttl / 3;
         loop {
             tokio::time::sleep(pause).await;
-            let renewed = tokio::time::timeout(ttl, self.renew()).await;
+            // One that hangs is given up while there is time for another.
+            let renewed = tokio::time::timeout(ttl / 3, self.renew()).await;
             if self.until().lost.is_some() {
                 return;
             }
@@ -228,6 +229,11 @@ impl Lease {
         Ok(())
     }
 
+    /// Is it ours for certain, without asking anybody?
+    pub fn is_certain(&self) -> bool {
+        self.is_fresh() == Ok(true)
+    }
+
     /// Is it far enough from its end that nobody need be asked? What leaves then has time to arrive.
     fn is_fresh(&self) -> Result<bool, String> {
         let until = self.until();
@@ -241,7 +247,7 @@ impl Lease {
     /// The tag and the renewals of what was found, if it is ours; else who has it.
     fn ours(&self, found: Option<&Object>) -> Result<(String, u64), String> {
         let Some(found) = found else {
-            return Err("it was removed".to_owned());
+            return Err("it is gone: somebody else had it meanwhile, or it was removed".to_owned());
         };
         let claim: Option<Claim> = serde_json::from_slice(&found.content).ok();
         match claim {

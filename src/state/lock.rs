@@ -76,6 +76,11 @@ impl Lock {
         &self.home
     }
 
+    /// Was it taken from a holder who is gone, or seems to be?
+    pub fn is_taken_over(&self) -> bool {
+        self.taken_over
+    }
+
     /// What has to be given back; a file's lock ends with its holder.
     pub fn lease(&self) -> Option<&Lease> {
         match &self.home {

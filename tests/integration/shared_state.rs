@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Once, mpsc};
+use std::sync::{Arc, Once, mpsc};
 use std::time::{Duration, SystemTime};
 
 use serde_json::{Value, json};
@@ -184,7 +184,7 @@ impl Shared {
     }
 }
 
-/// That nobody but the given one may change anything any more.
+/// Whether a call may change a resource.
 fn changes(call: &Call) -> bool {
     call.changes() && call.service != "s3" && call.operation != "GetCallerIdentity"
 }
@@ -277,7 +277,9 @@ fn a_killed_holder_binds_nobody_on_his_machine_and_nobody_elsewhere_once_his_lea
             shared.await_lapse();
         }
         let before: Value = serde_json::from_str(&shared.read(STATE).expect("a state")).expect("JSON");
-        let up = shared.up();
+        let run = shared.run(&["up", "--yes", "--json"]).exits(0);
+        assert!(run.stderr.contains("taken over"), "{run:#?}");
+        let up = run.json();
         assert_eq!(up["summary"]["failed"], 0, "{up:#}");
         shared.assert_settled();
         let after: Value = serde_json::from_str(&shared.read(STATE).expect("a state")).expect("JSON");
@@ -289,8 +291,24 @@ fn a_killed_holder_binds_nobody_on_his_machine_and_nobody_elsewhere_once_his_lea
 #[test]
 fn a_holder_who_was_stopped_past_his_lease_changes_nothing_more_and_says_why() {
     let shared = Shared::with_functions();
-    let (stopped, held) = shared.begun();
+    // Every change that has left is made, and its answer on its way.
+    let holding = Arc::new(AtomicBool::new(true));
+    let holds = Arc::clone(&holding);
+    let held = shared
+        .proxy
+        .hold(move |call| holds.load(Ordering::Relaxed) && changes(call));
+    let stopped = shared.start(&["up", "--yes", "--json"]);
+    held.await_calls(1);
+    let (mut since, mut seen) = (SystemTime::now(), 0);
+    wait_until(PATIENCE, "all that can begin to have begun", || {
+        let count = shared.proxy.calls().iter().filter(|call| changes(call)).count();
+        if std::mem::replace(&mut seen, count) != count {
+            since = SystemTime::now();
+        }
+        (since.elapsed().ok()? > Duration::from_secs(1)).then_some(())
+    });
     stopped.signal("STOP");
+    holding.store(false, Ordering::Relaxed);
     shared.run(&["up", "--yes"]).exits(5);
     shared.await_lapse();
     let up = shared.up();
@@ -302,8 +320,8 @@ fn a_holder_who_was_stopped_past_his_lease_changes_nothing_more_and_says_why() {
     stopped.signal("CONT");
     let run = stopped.end();
     assert!(matches!(run.code, 1 | 3), "{run:#?}");
-    assert!(run.stderr.contains("the lock of the state"), "{run:#?}");
-    assert!(run.stderr.contains("is lost"), "{run:#?}");
+    assert!(run.stderr.contains("the lock is lost"), "{run:#?}");
+    assert!(run.stderr.contains("somebody else had it meanwhile"), "{run:#?}");
     let later: Vec<Call> = shared.proxy.calls().drain(seen..).filter(changes).collect();
     assert_eq!(later, [], "{run:#?}");
     assert_eq!(shared.aws().inventory(), inventory);

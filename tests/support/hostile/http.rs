@@ -66,7 +66,7 @@ impl Request {
         stream.write_all(&self.body)?;
         let mut answer = Vec::new();
         stream.read_to_end(&mut answer)?;
-        Answer::read(&mut answer.as_slice())
+        Answer::read(&mut answer.as_slice(), self.method == "HEAD")
     }
 }
 
@@ -105,13 +105,16 @@ impl Answer {
         }
     }
 
-    fn read(reader: &mut impl BufRead) -> io::Result<Self> {
+    /// To HEAD there is no body, whatever the headers say of the one that there would be.
+    fn read(reader: &mut impl BufRead, to_head: bool) -> io::Result<Self> {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let status = line.split_whitespace().nth(1).and_then(|status| status.parse().ok());
         let mut headers = read_headers(reader)?;
         let mut body = Vec::new();
-        if header(&headers, "transfer-encoding").is_some_and(|how| how.eq_ignore_ascii_case("chunked")) {
+        if to_head {
+            // The headers are all.
+        } else if header(&headers, "transfer-encoding").is_some_and(|how| how.eq_ignore_ascii_case("chunked")) {
             loop {
                 let mut line = String::new();
                 reader.read_line(&mut line)?;

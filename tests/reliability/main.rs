@@ -5,8 +5,9 @@
 //! cargo test --test reliability -- --all --write    # every point, and the table in docs/reliability.md
 //! ```
 //!
-//! `--seed N` chooses other points and another order; `--series WORD` tries only the kinds of fault whose name has the
-//! word in it; `--workers N` tries so many points at once.
+//! `--seed N` chooses other points where not all are tried; `--series WORD` tries only the kinds of fault whose name has
+//! the word in it; `--workers N` tries so many points at once; `--minutes N` begins no point after so many minutes, and
+//! leaves out some of every kind.
 
 mod series;
 mod stage;
@@ -14,13 +15,13 @@ mod stage;
 mod support;
 mod table;
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::env;
 use std::panic::{self, AssertUnwindSafe};
 use std::process::ExitCode;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use series::{Point, Series};
 use stage::{Found, Stage};
@@ -33,11 +34,15 @@ const PART: usize = 3;
 /// the run that was counted.
 const BEYOND: usize = 8;
 
+/// In so many rounds all points of a kind are tried.
+const ROUNDS: usize = 12;
+
 struct Options {
     all: bool,
     seed: u64,
     series: String,
     workers: usize,
+    minutes: Option<u64>,
     write: bool,
 }
 
@@ -80,6 +85,7 @@ fn options() -> Result<Option<Options>, String> {
         seed: 1,
         series: String::new(),
         workers: 3,
+        minutes: None,
         write: false,
     };
     let mut words = env::args().skip(1);
@@ -90,6 +96,7 @@ fn options() -> Result<Option<Options>, String> {
             "--all" => options.all = true,
             "--write" => options.write = true,
             "--seed" => options.seed = number(value()?)?,
+            "--minutes" => options.minutes = Some(number(value()?)?),
             "--series" => options.series = value()?,
             "--workers" => options.workers = usize::try_from(number(value()?)?).unwrap_or(1).max(1),
             // What the standard harness is told is of no matter here, but for the name of a test.
@@ -106,6 +113,9 @@ fn options() -> Result<Option<Options>, String> {
 
 /// Tries the points that the options ask for.
 fn measure(options: &Options) -> Table {
+    let until = options
+        .minutes
+        .map(|minutes| Instant::now() + Duration::from_secs(60 * minutes));
     let wanted: Vec<Series> = Series::all()
         .into_iter()
         .filter(|series| series.title().contains(&options.series))
@@ -117,8 +127,11 @@ fn measure(options: &Options) -> Table {
     let mut rows = BTreeMap::new();
     let mut points = Vec::new();
     // One kind's calls are like another's on the other side.
-    let mut stage = Stage::new(&emulators[0], &found);
+    let mut stage = Stage::new(&emulators[0], &found, false);
     for series in &wanted {
+        if series.is_shared() != stage.is_shared() {
+            stage = Stage::new(&emulators[0], &found, series.is_shared());
+        }
         let (extent, calls) = series.extent(&mut stage);
         let operations = calls
             .iter()
@@ -126,16 +139,19 @@ fn measure(options: &Options) -> Table {
             .collect();
         let chosen = chosen(options, *series, extent);
         println!("{}: {} of {extent} points", series.title(), chosen.len());
-        points.extend(chosen.into_iter().map(|at| Point { series: *series, at }));
-        rows.insert(*series, Row::new(*series, operations));
+        let chosen = chosen.into_iter().enumerate();
+        points.extend(chosen.map(|(index, at)| (index % ROUNDS, Point { series: *series, at })));
+        rows.insert(*series, Row::new(*series, extent, operations));
     }
     drop(stage);
-    // Kept in groups of one kind, so that an account is used for what it was prepared for.
-    let queue = Mutex::new(VecDeque::from(points));
+    // Some of every kind after the other, so that whatever time there is, it is for all. Within a round in groups of one
+    // kind, so that an account is used for what it was prepared for.
+    points.sort_by_key(|(round, _)| *round);
+    let queue = Mutex::new(points.into_iter().map(|(_, point)| point).collect());
     let tried = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for emulator in &emulators {
-            scope.spawn(|| work(emulator, &found, &queue, &tried));
+            scope.spawn(|| work(emulator, &found, &queue, &tried, until));
         }
     });
     for tried in tried.into_inner().unwrap_or_else(PoisonError::into_inner) {
@@ -150,21 +166,19 @@ fn measure(options: &Options) -> Table {
     }
 }
 
-/// All points, or some of them, spread over the run.
+/// All points, or some of them, spread over the run: one, chosen by the seed, of each stretch of it.
 fn chosen(options: &Options, series: Series, extent: usize) -> Vec<usize> {
-    if options.all && !matches!(series, Series::StateWrite(_)) {
-        return (1..=extent + BEYOND).collect();
-    }
-    // A state is written some hundred times in the same way: each step of a write is tried at some of them.
-    let count = if options.all { 10 * PART } else { PART };
+    let (last, count) = if options.all {
+        (extent + BEYOND, (extent + BEYOND).div_ceil(series.stride()))
+    } else {
+        (extent, PART)
+    };
     let mut random = fastrand::Rng::with_seed(options.seed ^ fnv(&series.title()));
-    let chosen: BTreeSet<usize> = (0..count)
-        .map(|part| {
-            let (from, to) = (extent * part / count, extent * (part + 1) / count);
-            1 + random.usize(from..to.max(from + 1))
-        })
-        .collect();
-    chosen.into_iter().collect()
+    let mut within = |part: usize| {
+        let (from, to) = (last * part / count, last * (part + 1) / count);
+        1 + random.usize(from..to.max(from + 1))
+    };
+    (0..count).map(&mut within).collect()
 }
 
 /// The FNV-1a hash: a number that is the same in every build, to give each kind points of its own.
@@ -174,18 +188,31 @@ fn fnv(text: &str) -> u64 {
     })
 }
 
-fn work(emulator: &Emulator, found: &Arc<Found>, queue: &Mutex<VecDeque<Point>>, tried: &Mutex<Vec<Tried>>) {
-    let mut stage = Stage::new(emulator, found);
-    loop {
+fn work(
+    emulator: &Emulator,
+    found: &Arc<Found>,
+    queue: &Mutex<VecDeque<Point>>,
+    tried: &Mutex<Vec<Tried>>,
+    until: Option<Instant>,
+) {
+    let mut stage = Stage::new(emulator, found, false);
+    while until.is_none_or(|until| Instant::now() < until) {
         let Some(point) = lock(queue).pop_front() else { return };
+        if point.series.is_shared() != stage.is_shared() {
+            stage = Stage::new(emulator, found, point.series.is_shared());
+        }
         let result = panic::catch_unwind(AssertUnwindSafe(|| point.series.run(&mut stage, point.at)));
         let (at, lost) = match result {
             Ok(at) => (at, None),
             Err(why) => (None, Some(said(&*why))),
         };
+        if let Some(why) = &lost {
+            // At once, for whoever waits for an hour.
+            println!("LOST: {}, point {}: {why}", point.series.title(), point.at);
+        }
         // What is left of a failure must not be taken for the fault of the next point.
         if lost.is_some() || stage.is_worn() {
-            stage = Stage::new(emulator, found);
+            stage = Stage::new(emulator, found, point.series.is_shared());
         }
         lock(tried).push(Tried { point, at, lost });
     }

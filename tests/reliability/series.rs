@@ -18,6 +18,10 @@ pub enum Series {
     DownThenUp(Side),
     /// A call of `up` gets no reply; the same `up` finishes.
     Unanswered(Side),
+    /// `up` is killed while its state is in a bucket; the next `up` finishes.
+    SharedUp(Side),
+    /// `down` is killed while its state is in a bucket; the next `down` finishes.
+    SharedDown(Side),
     /// `up` is killed as it enters this system call, of which every write of the state makes one or two.
     StateWrite(&'static str),
 }
@@ -46,7 +50,7 @@ const UP: [&str; 3] = ["up", "--yes", "--json"];
 const DOWN: [&str; 3] = ["down", "--yes", "--json"];
 
 /// What is needed to write a state file: it is kept as the one before it, written beside it, made durable, and renamed.
-pub const STEPS_OF_A_WRITE: [&str; 5] = ["linkat", "rename", "renameat", "fsync", "unlink"];
+pub const STEPS_OF_A_WRITE: [&str; 4] = ["linkat", "rename", "fsync", "unlink"];
 
 impl Series {
     /// All of them, in the order of the table.
@@ -59,6 +63,8 @@ impl Series {
             Self::Down,
             Self::DownThenUp,
             Self::Unanswered,
+            Self::SharedUp,
+            Self::SharedDown,
         ];
         let calls = by_call.iter().flat_map(|series| sides.map(series));
         calls.chain(STEPS_OF_A_WRITE.map(Self::StateWrite)).collect()
@@ -73,6 +79,8 @@ impl Series {
             Self::Down(side) => ("`down` killed %, then `down`", side),
             Self::DownThenUp(side) => ("`down` killed %, then `up`", side),
             Self::Unanswered(side) => ("`up` gets no reply to a call, %", side),
+            Self::SharedUp(side) => ("with the state in a bucket, `up` killed %, then `up`", side),
+            Self::SharedDown(side) => ("with the state in a bucket, `down` killed %, then `down`", side),
             Self::StateWrite(step) => return format!("`up` killed in a state write, before its `{step}`, then `up`"),
         };
         let side = match side {
@@ -88,10 +96,25 @@ impl Series {
         what.replace('%', &side)
     }
 
+    /// Is it about a state in a bucket?
+    pub fn is_shared(self) -> bool {
+        matches!(self, Self::SharedUp(_) | Self::SharedDown(_))
+    }
+
+    /// Of so many neighbouring points one is tried where all are asked for. The kinds that nothing else covers are tried at
+    /// each call; the others repeat them with another end, or another home of the state.
+    pub fn stride(self) -> usize {
+        match self {
+            Self::Up(_) | Self::UpThenDown(_) | Self::Update(_) | Self::Down(_) => 1,
+            Self::DownThenUp(_) | Self::Unanswered(_) | Self::SharedUp(_) | Self::SharedDown(_) => 4,
+            Self::StateWrite(_) => 1,
+        }
+    }
+
     /// How many points there are, and the calls of an undisturbed run where points are calls.
     pub fn extent(self, stage: &mut Stage) -> (usize, Vec<Call>) {
         let calls = match self {
-            Self::Up(_) | Self::UpThenDown(_) | Self::Unanswered(_) | Self::StateWrite(_) => {
+            Self::Up(_) | Self::UpThenDown(_) | Self::Unanswered(_) | Self::SharedUp(_) | Self::StateWrite(_) => {
                 begin(stage);
                 let calls = stage.calls_of(&UP);
                 stage.learn();
@@ -103,7 +126,7 @@ impl Series {
                 differ(stage);
                 stage.calls_of(&UP)
             }
-            Self::Down(_) | Self::DownThenUp(_) => {
+            Self::Down(_) | Self::DownThenUp(_) | Self::SharedDown(_) => {
                 standing(stage);
                 let calls = stage.calls_of(&DOWN);
                 stage.assert_empty();
@@ -122,7 +145,7 @@ impl Series {
     pub fn run(self, stage: &mut Stage, at: usize) -> Option<String> {
         let told = |call: Option<Call>| call.map(|call| format!("{} {}", call.service, call.operation));
         match self {
-            Self::Up(side) => {
+            Self::Up(side) | Self::SharedUp(side) => {
                 learnt(stage);
                 let call = stage.killed(&UP, at, side);
                 stage.mended();
@@ -147,7 +170,7 @@ impl Series {
                 stage.mended();
                 told(call)
             }
-            Self::Down(side) => {
+            Self::Down(side) | Self::SharedDown(side) => {
                 standing(stage);
                 let call = stage.killed(&DOWN, at, side);
                 stage.emptied();
@@ -179,7 +202,7 @@ impl Series {
 
 /// The account is empty, and the first settings hold.
 fn begin(stage: &mut Stage) {
-    if stage.env.state_file().exists() {
+    if stage.remembers() {
         stage.emptied();
     }
     stage.settings(SETTINGS[0]);
@@ -187,7 +210,7 @@ fn begin(stage: &mut Stage) {
 
 /// Something stands, and it is known what it looks like when it is whole.
 fn standing(stage: &mut Stage) {
-    if !stage.env.state_file().exists() {
+    if !stage.remembers() {
         stage.settings(SETTINGS[0]);
         stage.done(&UP);
         stage.learn();

@@ -63,19 +63,28 @@ pub struct Stage {
     whole: BTreeMap<&'static str, Vec<String>>,
     empty: Vec<String>,
     settings: &'static str,
+    /// The bucket that the state is in, where it is in one.
+    bucket: Option<String>,
     points: usize,
 }
 
 impl Stage {
-    /// A fresh account on this emulator.
-    pub fn new(emulator: &Emulator, found: &Arc<Found>) -> Self {
+    /// A fresh account on this emulator, and a state in a folder or in a bucket.
+    pub fn new(emulator: &Emulator, found: &Arc<Found>, shared: bool) -> Self {
         let env = Environment::on(emulator);
+        let bucket = shared.then(|| format!("state-{}", env.account));
+        if let Some(bucket) = &bucket {
+            env.aws.call("s3", "create_bucket", json!({"Bucket": bucket}));
+            let on = json!({"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}});
+            env.aws.call("s3", "put_bucket_versioning", on);
+        }
         Self {
             found: Arc::clone(found),
             empty: env.aws.inventory(),
             proxy: Proxy::before(emulator.endpoint()),
             whole: BTreeMap::new(),
             settings: "",
+            bucket,
             points: 0,
             env,
         }
@@ -91,7 +100,30 @@ impl Stage {
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.env.command(args);
         command.env("AWS_ENDPOINT_URL", self.proxy.endpoint());
+        if let Some(bucket) = &self.bucket {
+            command.args(["--state", &format!("s3://{bucket}/team")]);
+        }
         command
+    }
+
+    /// Is the state in a bucket?
+    pub fn is_shared(&self) -> bool {
+        self.bucket.is_some()
+    }
+
+    /// Is anything remembered?
+    pub fn remembers(&self) -> bool {
+        match &self.bucket {
+            None => self.env.state_file().exists(),
+            Some(bucket) => self.objects(bucket).iter().any(|name| name == "team/dev.json"),
+        }
+    }
+
+    fn objects(&self, bucket: &str) -> Vec<String> {
+        let listed = self.env.aws.call("s3", "list_objects_v2", json!({"Bucket": bucket}));
+        let objects = listed["Contents"].as_array().cloned().unwrap_or_default();
+        let names = objects.iter().filter_map(|object| object["Key"].as_str());
+        names.map(str::to_owned).collect()
     }
 
     /// Runs it to its end.
@@ -222,6 +254,9 @@ impl Stage {
     #[track_caller]
     pub fn assert_empty(&self) {
         self.found.compare(&self.env.aws.inventory(), &self.empty);
+        if let Some(bucket) = &self.bucket {
+            assert_eq!(self.objects(bucket), Vec::<String>::new(), "left in the bucket");
+        }
         // The lock's file and the settings stay.
         let left: Vec<String> = fs::read_dir(self.env.state_folder())
             .expect("the state's folder")

@@ -18,6 +18,8 @@ const END: &str = "<!-- The end of it. -->";
 /// One kind of fault.
 pub struct Row {
     series: Series,
+    /// How many points there are.
+    extent: usize,
     /// The operations that an undisturbed run calls.
     operations: BTreeSet<String>,
     /// Those at which a run was ended.
@@ -39,9 +41,10 @@ pub struct Table {
 
 impl Row {
     /// Nothing tried yet.
-    pub fn new(series: Series, operations: BTreeSet<String>) -> Self {
+    pub fn new(series: Series, extent: usize, operations: BTreeSet<String>) -> Self {
         Self {
             series,
+            extent,
             operations,
             hit: BTreeSet::new(),
             tried: 0,
@@ -101,13 +104,14 @@ impl Table {
 
     fn lines(&self) -> Vec<String> {
         let mut lines = vec![
-            "| fault | points tried | survived | operations hit |".to_owned(),
-            "|---|---:|---:|---:|".to_owned(),
+            "| fault | points | tried | survived | operations hit |".to_owned(),
+            "|---|---:|---:|---:|---:|".to_owned(),
         ];
         for row in &self.rows {
             lines.push(format!(
-                "| {} | {} | {} | {} |",
+                "| {} | {} | {} | {} | {} |",
                 row.series.title(),
+                row.extent,
                 row.tried,
                 row.survived,
                 row.operations()
@@ -115,13 +119,14 @@ impl Table {
         }
         let sum = |count: fn(&Row) -> usize| self.rows.iter().map(count).sum::<usize>();
         lines.push(format!(
-            "| all | {} | {} | |",
+            "| all | {} | {} | {} | |",
+            sum(|row| row.extent),
             sum(|row| row.tried),
             sum(|row| row.survived)
         ));
         lines.push(String::new());
         let which = if self.all {
-            "every point"
+            "every point, or one of four"
         } else {
             "a part of the points"
         };

@@ -74,6 +74,18 @@ async fn a_newer_format_is_refused_even_if_it_reads() {
 }
 
 #[tokio::test]
+async fn a_format_older_than_the_first_is_no_state() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dev.json");
+    let mut store = Store::open(&file(&path), place()).await.unwrap();
+    store.state.version = 0;
+    store.save().await.unwrap();
+    let why = Store::open(&file(&path), place()).await.unwrap_err();
+    assert!(matches!(why, StoreError::Damaged { .. }), "{why}");
+    assert!(why.to_string().contains("format 0"), "{why}");
+}
+
+#[tokio::test]
 async fn every_changed_byte_is_refused_or_changes_nothing() {
     let folder = tempfile::tempdir().unwrap();
     let path = folder.path().join("dev.json");

@@ -33,6 +33,9 @@ pub fn print(state: &State, writer: Option<&str>) -> serde_json::Result<String> 
     Ok(serde_json::to_string_pretty(&written)? + "\n")
 }
 
+/// The oldest format that was ever written. What is between it and [`FORMAT`] is read; nothing has changed yet.
+const OLDEST: u32 = 1;
+
 /// The key of the checksum. A state without one is taken as it is: whoever edits a state removes it.
 const CHECKSUM: &str = "checksum";
 /// The key of the run that wrote it.
@@ -67,6 +70,9 @@ pub fn parse(at: &str, content: &[u8]) -> Result<State, StoreError> {
             at: at.to_owned(),
             found: version,
         });
+    }
+    if version < u64::from(OLDEST) {
+        return Err(damaged(format!("it has format {version}, which no fraudctl ever wrote")));
     }
     let expected = value.as_object_mut().and_then(|fields| fields.remove(CHECKSUM));
     if expected.is_some_and(|expected| expected != checksum(&value).as_str()) {

@@ -18,7 +18,7 @@ mod table;
 use std::collections::{BTreeMap, VecDeque};
 use std::env;
 use std::panic::{self, AssertUnwindSafe};
-use std::process::ExitCode;
+use std::process::{Command, ExitCode, Stdio};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -65,6 +65,10 @@ fn main() -> ExitCode {
             return ExitCode::from(2);
         }
     };
+    if let Err(why) = Command::new("strace").arg("--version").stdout(Stdio::null()).status() {
+        eprintln!("strace, which ends fraudctl in the middle of a write, cannot be run ({why}): apt-get install strace");
+        return ExitCode::FAILURE;
+    }
     let begun = Instant::now();
     let table = measure(&options);
     print!("{}", table.text());

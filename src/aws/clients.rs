@@ -231,6 +231,11 @@ impl Aws {
         }
     }
 
+    /// Is it taken for the real AWS, with its rates and delays?
+    pub fn is_paced(&self) -> bool {
+        self.paced
+    }
+
     /// The ARN of something in this account and region.
     pub fn arn(&self, service: &str, resource: &str) -> String {
         format!(

@@ -53,6 +53,8 @@ use Verdict::{Busy, Fault, Final, Propagating, Throttled};
 #[rustfmt::skip]
 const TABLE: &[Row] = &[
     Row("lambda", "InvalidParameterValueException", "cannot be assumed by Lambda", Propagating),
+    // Of a function in a network of its own, which the roles here do not serve: one that was adopted.
+    Row("lambda", "InvalidParameterValueException", "does not have permissions to call CreateNetworkInterface", Final(Class::Permanent)),
     Row("lambda", "InvalidParameterValueException", "does not have permissions to call", Propagating),
     Row("lambda", "InvalidParameterValueException", "KMS key is invalid for CreateGrant", Propagating),
     Row("lambda", "KMSInvalidStateException", "", Propagating),
@@ -252,6 +254,14 @@ mod tests {
             classify("dynamodb", "ValidationException", "1 validation error", Some(400)),
             Final(Class::Permanent)
         );
+    }
+
+    #[test]
+    fn a_right_that_no_role_of_ours_has_is_not_waited_for() {
+        let message = |call: &str| format!("The provided execution role does not have permissions to call {call}");
+        let meaning = |call| classify("lambda", "InvalidParameterValueException", &message(call), Some(400));
+        assert_eq!(meaning("SendMessage on SQS"), Propagating);
+        assert_eq!(meaning("CreateNetworkInterface on EC2"), Final(Class::Permanent));
     }
 
     #[test]

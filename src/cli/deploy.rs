@@ -56,7 +56,7 @@ impl Deployment<'_> {
         if self.args.json || (asks && !std::io::stdout().is_terminal()) {
             print::remark(text)
         } else {
-            print::line(text)?
+            print::line(text).map_err(unread)?
         }
         if let Some(why) = self.refusal {
             return Err(Exit::failed(why));
@@ -76,9 +76,12 @@ impl Deployment<'_> {
         let report = apply.run().await?;
         self.stop.at_once();
         let mut store = store.store().await;
-        if store.state.resources.is_empty() {
-            store.discard().await?;
-        }
+        // Where no state was read and none written, what is left of one before is not ours to remove.
+        let discarded = if store.state.resources.is_empty() && store.state.serial > 0 {
+            store.discard().await
+        } else {
+            Ok(())
+        };
         let outputs = outputs(self.scope, &store);
         let mut printed = Ok(());
         if self.args.json {
@@ -97,6 +100,7 @@ impl Deployment<'_> {
         // What became of AWS weighs more than that it could not be printed.
         self.verdict(&report)?;
         self.nothing_of_ours_left(&store)?;
+        discarded?;
         printed?;
         Ok(outputs)
     }
@@ -156,6 +160,15 @@ impl Deployment<'_> {
              again, it goes on from here"
         );
         Err(Exit { code, message })
+    }
+}
+
+/// Whoever does not see the plan is told that nothing came of it.
+fn unread(exit: Exit) -> Exit {
+    if exit.message.is_empty() {
+        Exit::failed("nobody reads standard output any more, where the plan is shown; nothing was changed")
+    } else {
+        exit
     }
 }
 

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::engine::{Action, Change, Plan};
 use crate::operate::preflight;
 use crate::resource::{Live, Reconciler};
-use crate::state::State;
+use crate::state::{State, Status};
 use crate::ui::Progress;
 use serde_json::Value;
 
@@ -77,7 +77,7 @@ pub fn by_aws(plan: &Plan, state: &State) -> Protected {
         let Some(live) = change.live.as_ref().filter(|live| on(&live.spec)) else {
             continue;
         };
-        if applied(change, live, state).is_some_and(on) {
+        if applied(change, live, state).is_some_and(on) || half_asked(change, state) {
             found.ours.push(change.address.to_string());
         } else {
             let name = live.spec.get("name").and_then(Value::as_str).unwrap_or_default();
@@ -93,6 +93,12 @@ pub fn by_aws(plan: &Plan, state: &State) -> Protected {
         )
     });
     found
+}
+
+/// Was an update of it begun, of which it is not known how far it came? Then it may have been what protected it.
+fn half_asked(change: &Change, state: &State) -> bool {
+    let record = state.resources.get(&change.address);
+    !change.retired && record.is_some_and(|record| record.status == Status::Updating)
 }
 
 /// What was last asked for of the one that is removed.
@@ -116,7 +122,7 @@ mod tests {
     use super::*;
     use crate::engine::{Cause, FieldChange};
     use crate::resource::{Address, Outputs, Owner};
-    use crate::state::{Place, Record, Retired, Status};
+    use crate::state::{Place, Record, Retired};
     use serde_json::json;
     use std::collections::BTreeSet;
 
@@ -252,6 +258,13 @@ mod tests {
             }
             assert!(theirs.ours.is_empty());
         }
+
+        // A run that died while it switched the protection on has not said so yet.
+        let mut died = state(false, false);
+        died.resources
+            .values_mut()
+            .for_each(|record| record.status = Status::Updating);
+        assert!(by_aws(&plan(vec![delete()]), &died).refusal.is_none());
 
         // Of a predecessor it is known what was asked for it.
         let predecessor = || {

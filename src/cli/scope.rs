@@ -41,7 +41,7 @@ pub struct ScopeArgs {
     /// The settings [default: fraudctl.toml in the project]
     #[arg(long, env = "FRAUDCTL_CONFIG", value_name = "FILE")]
     pub config: Option<PathBuf>,
-    /// Do not keep to AWS's rate limits: for emulators, which have none
+    /// Do not keep to AWS's rate limits: for emulators, which have none, and show at once what was made
     #[arg(long, env = "FRAUDCTL_UNPACED", value_parser = clap::builder::FalseyValueParser::new(), hide_short_help = true)]
     pub unpaced: bool,
     /// Where states are kept: a folder, or s3://BUCKET/PREFIX [default: fraudctl.toml's, else state/ in the project]

@@ -44,7 +44,13 @@ impl Stop {
     /// From now on the first signal makes this true, and the second ends the process at once: what is under way in AWS is
     /// found by the next run.
     pub fn in_order(&self, progress: &Arc<Progress>) -> watch::Receiver<bool> {
-        *self.0.next() = Next::InOrder(Arc::clone(progress));
+        let mut next = self.0.next();
+        if matches!(*next, Next::Leave(AGAIN)) {
+            // A signal came a moment ago, and the process is about to end: nothing begins any more.
+            self.0.stop.send_replace(true);
+        } else {
+            *next = Next::InOrder(Arc::clone(progress));
+        }
         self.0.stop.subscribe()
     }
 

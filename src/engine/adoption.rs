@@ -46,6 +46,10 @@ pub fn judge(change: &mut Change, kind: &dyn Kind, record: Option<&Record>, env:
             let why = format!("it would be replaced, but no tag says that it is ours; {TAGS_GONE}");
             return refused(why, false);
         }
+        // It is remembered as ours, and somebody has made it another environment's since.
+        if let Some(why) = belongs_to_others(&change.address, kind, live, env) {
+            return refused(why, false);
+        }
         return Verdict::Ours;
     };
     match (asked, obstacle(change, kind, env)) {

@@ -329,7 +329,9 @@ impl Place {
     /// Not ours, as far as anybody can tell, told without the code that is tested.
     fn is_theirs(&self) -> bool {
         let told = matches!(self.stands, Stands::Nothing | Stands::Ours);
-        !self.is(&PART) && !told && !self.is_proven()
+        // What its tags give to somebody else is theirs, even where we remember one of the name.
+        let others = matches!(self.stands, Stands::OfAnotherEnvironment | Stands::OfAnotherAddress);
+        !self.is(&PART) && !told && (others || !self.is_proven())
     }
 
     fn is_proven(&self) -> bool {

@@ -2,7 +2,7 @@ use super::*;
 use crate::engine::fake::{
     BINARY, BUCKET, Cloud, Death, ENV, FUNCTION, Fault, KEY, KINDS, Operation, PART, QUEUE, Traits, tags,
 };
-use crate::engine::{Cause, Graph, Node, PlanError, survey};
+use crate::engine::{Cause, Graph, Node, PlanError, Survey, look_again, survey, unknown};
 use crate::resource::Handle;
 
 use crate::state::{GroupCommit, Home, Place, Retired, Store};
@@ -446,6 +446,56 @@ fn a_lost_reply_is_not_answered_by_a_second_creation() {
             bench.assert_stands(&graph).await;
         });
     }
+}
+
+#[test]
+fn what_a_dead_run_made_and_is_not_shown_yet_is_not_made_again() {
+    run(async {
+        let bench = Bench::new();
+        let graph = graph([node("key", &KEY, json!({"name": "k"}))]);
+        let plan = bench.plan(&graph).await;
+        let death = Death { call: 1, effect: true };
+        assert!(bench.apply_and_die(&plan, death).await.is_none());
+        assert_eq!(bench.record("key").unwrap().status, Status::Creating);
+        // Once for the survey, and some times more.
+        bench.cloud.hide("key", 5);
+        let plan = bench.plan(&graph).await;
+        assert_eq!(plan.changes[0].action, Action::Create);
+        assert_done(&bench.apply(&plan).await);
+        assert_eq!(bench.cloud.standing(&at("key")).len(), 1);
+        bench.assert_stands(&graph).await;
+    });
+}
+
+#[test]
+fn what_a_dead_run_made_and_is_not_shown_yet_is_looked_for_before_it_is_forgotten() {
+    run(async {
+        let bench = Bench::new();
+        let graph = graph([bucket("b", "z", 1)]);
+        let plan = bench.plan(&graph).await;
+        let death = Death { call: 1, effect: true };
+        assert!(bench.apply_and_die(&plan, death).await.is_none());
+        bench.cloud.hide("bucket", 8);
+        let state = bench.open().state;
+        let mut live = survey(&graph, &state, &bench.cloud, ENV).await.unwrap();
+        let unsure = unknown(&live, &state);
+        assert_eq!(unsure, [at("bucket")]);
+        // No patience, no look.
+        for (patience, found) in [(0, false), (60, true)] {
+            let patience = Duration::from_secs(patience);
+            let looked = look_again(&mut live, &unsure, &state, &bench.cloud, ENV, patience).await;
+            looked.unwrap();
+            assert_eq!(live.live.contains_key(&at("bucket")), found, "{patience:?}");
+        }
+        assert_eq!(unknown(&live, &state), []);
+        // What is not there is given up.
+        bench.cloud.lose("bucket");
+        let mut live = Survey::default();
+        let patience = Duration::from_millis(50);
+        let looked = look_again(&mut live, &unsure, &state, &bench.cloud, ENV, patience).await;
+        looked.unwrap();
+        assert!(live.live.is_empty());
+    });
 }
 
 #[test]

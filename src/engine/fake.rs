@@ -198,6 +198,8 @@ struct World {
     watched: Option<PathBuf>,
     /// What is shown in place of a field, and how often still.
     old: BTreeMap<Address, (&'static str, Value, usize)>,
+    /// How many looks still see nothing.
+    hidden: BTreeMap<Address, usize>,
 }
 
 impl Cloud {
@@ -323,6 +325,11 @@ impl Cloud {
     pub fn show_old(&self, address: &str, field: &'static str, value: Value, looks: usize) {
         let old = (field, value, looks);
         self.shared.world().old.insert(Address::from(address), old);
+    }
+
+    /// The next so many looks at this address see nothing, though something is there.
+    pub fn hide(&self, address: &str, looks: usize) {
+        self.shared.world().hidden.insert(Address::from(address), looks);
     }
 
     /// For whom things of ours exist, as often as they do; nothing of this machine.
@@ -596,6 +603,10 @@ impl World {
         spec: &Value,
         outputs: Option<&Outputs>,
     ) -> Option<Live> {
+        if let Some(looks) = self.hidden.get_mut(address).filter(|looks| **looks > 0) {
+            *looks -= 1;
+            return None;
+        }
         if traits
             .identity
             .iter()

@@ -21,4 +21,4 @@ pub use diff::{Cause, FieldChange};
 pub use events::{Event, Outcome, Sink};
 pub use graph::{Graph, GraphError, Node};
 pub use plan::{Action, Change, Plan, PlanError, Summary};
-pub use survey::{Survey, survey};
+pub use survey::{Survey, look_again, survey, unknown};

@@ -2,7 +2,7 @@ use super::adoption::{self, Foreign, Verdict, refusal};
 pub use super::change::{Action, Change};
 use super::diff::{Baseline, FieldChange, diff};
 use super::graph::{Graph, GraphError, Node};
-use super::ownership::{TAGS_GONE, bare, not_ours, serves_others, unproven};
+use super::ownership::{TAGS_GONE, bare, belongs_to_others, not_ours, serves_others, unproven};
 use super::survey::Survey;
 use crate::resource::{Address, Failure, Kind, Kinds, Live, Outputs, references, resolve};
 use crate::state::{Record, State, Status};
@@ -147,15 +147,20 @@ impl Plan {
         for node in graph.order(kinds)? {
             let kind = kind_of(kinds, &node.address, node.kind)?;
             let record = state.resources.get(&node.address);
-            if kind.ephemeral() || !unproven(record) {
-                continue;
-            }
-            let Some(found) = live.live.get(&node.address) else {
+            let Some(found) = live.live.get(&node.address).filter(|_| !kind.ephemeral()) else {
                 continue;
             };
             let container = node.parents(kind.parents()).into_iter().find(|p| kept.contains(p));
-            let why = container
-                .map(|parent| format!("it belongs to {parent}, which is not ours"))
+            let inside = container.map(|parent| format!("it belongs to {parent}, which is not ours"));
+            if !unproven(record) {
+                let why = inside.or_else(|| belongs_to_others(&node.address, kind, found, &state.place.env));
+                if let Some(why) = why {
+                    kept.insert(node.address.clone());
+                    plan.foreign.push((node.address.clone(), why));
+                }
+                continue;
+            }
+            let why = inside
                 .or_else(|| not_ours(&node.address, kind, found, &state.place.env))
                 .or_else(|| serves_others(node, kind, found, graph, live, kinds, &state.place.env));
             if let Some(why) = why {
@@ -216,9 +221,12 @@ impl Plan {
     ) -> Result<(), PlanError> {
         let kind = kind_of(kinds, address, &record.kind)?;
         let found = live.live.get(address);
-        if found.is_some_and(|live| !unproven(Some(record)) && bare(kind, live)) {
-            self.foreign
-                .push((address.clone(), format!("no tag says that it is ours; {TAGS_GONE}")));
+        let proven = found.filter(|_| !unproven(Some(record)));
+        let others = proven.and_then(|live| belongs_to_others(address, kind, live, env));
+        let untold = || format!("no tag says that it is ours; {TAGS_GONE}");
+        let why = others.or_else(|| proven.filter(|live| bare(kind, live)).map(|_| untold()));
+        if let Some(why) = why {
+            self.foreign.push((address.clone(), why));
             return Ok(());
         }
         let foreign = found

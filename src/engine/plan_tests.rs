@@ -3,7 +3,7 @@ use crate::engine::diff::Cause;
 use crate::engine::fake::{BINARY, BUCKET, Cloud, ENV, FUNCTION, KEY, PART, RELEASE, Traits, tags};
 use crate::engine::schedule::{Op, Schedule};
 use crate::resource::Handle;
-use crate::resource::Owner;
+use crate::resource::{Owner, TAG_ADDRESS, TAG_ENV};
 use crate::state::{Place, Retired};
 use proptest::prelude::*;
 use serde_json::json;
@@ -396,10 +396,33 @@ fn what_left_the_stack_is_deleted_and_what_is_gone_is_forgotten() {
     assert_eq!(plan.forget, [at("gone")]);
     assert_eq!(plan.summary().delete, 1);
 
-    let plan = World::new([]).live("user", &live).recorded("user", user).plan();
+    let mut mine = live.clone();
+    mine.spec["tags"] = tags("user");
+    let plan = World::new([]).live("user", &mine).recorded("user", user).plan();
     assert_eq!(plan.changes[0].depended_on, BTreeSet::from([at("bucket")]));
     let plan = World::new([]).recorded("gone", record(&BUCKET, &live, &[])).plan();
     assert!(!plan.is_empty(), "there is something to forget");
+}
+
+/// Somebody has put another environment's tags on it, or made another of its name since.
+#[test]
+fn what_is_remembered_and_is_another_environments_by_its_tags_is_neither_changed_nor_deleted() {
+    let mut theirs = live(bucket("b", "z", 5), outputs("1", "b"));
+    theirs.spec["tags"] = json!({TAG_ENV: "other", TAG_ADDRESS: "bucket"});
+    let remembered = || World::new([node("bucket", &BUCKET, bucket("b", "z", 1))]).live("bucket", &theirs);
+    let record = record(&BUCKET, &live(bucket("b", "z", 1), outputs("1", "b")), &[]);
+    let refusal = remembered().recorded("bucket", record.clone()).refusal();
+    assert!(
+        refusal.contains("bucket of the environment other, by its tags"),
+        "{refusal}"
+    );
+    let nothing = remembered().recorded("bucket", record).nothing();
+    assert!(nothing.changes.is_empty(), "{:?}", nothing.changes);
+    assert_eq!(nothing.foreign.len(), 1);
+    assert!(
+        nothing.forget.is_empty(),
+        "it stays remembered, so that its end is no success"
+    );
 }
 
 #[test]

@@ -89,6 +89,10 @@ impl Steps<'_> {
     /// Makes it; where it turns out to exist because a reply was lost, takes that one.
     async fn create(&self, change: &Change, kind: &dyn Kind, desired: &Value) -> Step<Outputs> {
         let env = self.env();
+        let interrupted = self.store.look(|state| {
+            let record = state.resources.get(&change.address);
+            record.is_some_and(|record| record.status == Status::Creating && record.outputs.is_empty())
+        });
         self.record(change, kind, |record| {
             let old = change.retire(record.as_ref()).filter(|_| change.create_first);
             let mut retiring = record.take().map(|r| r.retiring).unwrap_or_default();
@@ -97,7 +101,21 @@ impl Steps<'_> {
         })
         .await?;
         let mut again = true;
+        // A run before this one died while it made one, and nothing would refuse a second: its reply counts as lost.
+        let mut made = None;
+        if interrupted && kind.repeatable() && change.live.is_none() {
+            made = self
+                .look(kind, &change.address, &env, desired, Class::Ambiguous)
+                .await?;
+        }
         let outputs = loop {
+            if let Some(live) = made
+                .take()
+                .filter(|live| not_ours(&change.address, kind, live, &env).is_none())
+            {
+                self.update(kind, &live, desired, None).await?;
+                break live.outputs;
+            }
             let why = match kind.create(&change.address, desired).await {
                 Ok(outputs) => break outputs,
                 Err(why) => why,

@@ -1,9 +1,14 @@
 use super::graph::{Graph, Node};
 use crate::resource::{Address, Failure, Kind, Kinds, Live, Outputs, references, resolve};
-use crate::state::State;
+use crate::state::{Record, State, Status};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long between two looks.
+const BETWEEN_LOOKS: Duration = Duration::from_millis(if cfg!(test) { 1 } else { 1000 });
 
 /// What AWS has, for every address that is desired or remembered.
 #[derive(Clone, Debug, Default)]
@@ -100,6 +105,48 @@ pub async fn survey(graph: &Graph, state: &State, kinds: &dyn Kinds, env: &str) 
             return Ok(survey);
         }
     }
+}
+
+/// Looks again, for this long, for what was begun and is in no answer: an interrupted run may have made it, and AWS may
+/// not show it everywhere yet. To be called once each answer is a fresh one. Changes nothing.
+///
+/// # Errors
+/// As [`survey`].
+pub async fn look_again(
+    survey: &mut Survey,
+    begun: &[Address],
+    state: &State,
+    kinds: &dyn Kinds,
+    env: &str,
+    patience: Duration,
+) -> Result<(), Failure> {
+    let since = Instant::now();
+    let mut missing: Vec<&Address> = begun.iter().collect();
+    while !missing.is_empty() && since.elapsed() < patience {
+        tokio::time::sleep(BETWEEN_LOOKS).await;
+        let questions = missing.iter().filter_map(|address| {
+            let record = state.resources.get(*address)?;
+            let kind = kinds.get(&record.kind)?;
+            let asked = Asked::Current((*address).clone());
+            Some(ask(asked, kind, env, record.applied.clone(), Some(&record.outputs)))
+        });
+        for (asked, found) in futures_util::future::join_all(questions).await {
+            if let (Asked::Current(address), Some(live)) = (asked, found?) {
+                survey.live.insert(address, live);
+            }
+        }
+        missing.retain(|address| !survey.live.contains_key(*address));
+    }
+    Ok(())
+}
+
+/// What was begun to be made and was not found, so that it is not known whether it exists.
+pub fn unknown(survey: &Survey, state: &State) -> Vec<Address> {
+    let unknown = |(address, record): &(&Address, &Record)| {
+        record.status == Status::Creating && record.outputs.is_empty() && !survey.live.contains_key(*address)
+    };
+    let records = state.resources.iter();
+    records.filter(unknown).map(|(address, _)| address.clone()).collect()
 }
 
 async fn ask(

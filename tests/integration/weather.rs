@@ -263,6 +263,29 @@ fn the_reply_to_the_first_change_of_each_kind_may_be_lost() {
     );
 }
 
+/// AWS does not show yet what a run made that was killed a moment ago. What `down` forgot now would stay for ever.
+#[test]
+fn what_a_killed_run_made_and_aws_does_not_show_yet_is_found_by_down() {
+    let outside = Outside::paced(Weather {
+        identities_unknown: Some(Span::seconds(6, 8)),
+        ..Weather::calm(11)
+    });
+    let held = outside.proxy.hold(|call| call.is("iam", "CreateRole"));
+    let running = Running::start(outside.command(&["up", "--yes", "--json"]));
+    held.await_calls(1);
+    running.signal("KILL");
+    running.end().exits(-1);
+    drop(held);
+    let made = outside.env.aws.call("iam", "list_roles", json!({}));
+    assert_ne!(made["Roles"], json!([]), "the role was made");
+    let down = outside.run(&["down", "--yes", "--json"]).exits(0);
+    assert!(
+        down.stderr.contains("a run that was interrupted may have made"),
+        "{down:#?}"
+    );
+    is_empty(&outside.env);
+}
+
 /// The one change of something that stands which must not be repeated blindly.
 #[test]
 fn the_reply_to_a_new_version_of_a_policy_may_be_lost() {

@@ -12,6 +12,8 @@ pub enum Series {
     UpThenDown(Side),
     /// An `up` that updates and replaces is killed; the next `up` finishes.
     Update(Side),
+    /// An `up` that updates and replaces is killed; `down` takes everything away.
+    UpdateThenDown(Side),
     /// `down` is killed; the next `down` finishes.
     Down(Side),
     /// `down` is killed; the next `up` makes everything again.
@@ -61,6 +63,7 @@ impl Series {
             Self::UpThenDown,
             Self::Update,
             Self::Down,
+            Self::UpdateThenDown,
             Self::DownThenUp,
             Self::Unanswered,
             Self::SharedUp,
@@ -76,6 +79,7 @@ impl Series {
             Self::Up(side) => ("`up` killed %, then `up`", side),
             Self::UpThenDown(side) => ("`up` killed %, then `down`", side),
             Self::Update(side) => ("an updating and replacing `up` killed %, then `up`", side),
+            Self::UpdateThenDown(side) => ("an updating and replacing `up` killed %, then `down`", side),
             Self::Down(side) => ("`down` killed %, then `down`", side),
             Self::DownThenUp(side) => ("`down` killed %, then `up`", side),
             Self::Unanswered(side) => ("`up` gets no reply to a call, %", side),
@@ -106,7 +110,11 @@ impl Series {
     pub fn stride(self) -> usize {
         match self {
             Self::Up(_) | Self::UpThenDown(_) | Self::Update(_) | Self::Down(_) => 1,
-            Self::DownThenUp(_) | Self::Unanswered(_) | Self::SharedUp(_) | Self::SharedDown(_) => 4,
+            Self::UpdateThenDown(_)
+            | Self::DownThenUp(_)
+            | Self::Unanswered(_)
+            | Self::SharedUp(_)
+            | Self::SharedDown(_) => 4,
             Self::StateWrite(_) => 1,
         }
     }
@@ -121,7 +129,7 @@ impl Series {
                 stage.emptied();
                 calls
             }
-            Self::Update(_) => {
+            Self::Update(_) | Self::UpdateThenDown(_) => {
                 standing(stage);
                 differ(stage);
                 stage.calls_of(&UP)
@@ -168,6 +176,13 @@ impl Series {
                 }
                 let call = stage.killed(&UP, at, side);
                 stage.mended();
+                told(call)
+            }
+            Self::UpdateThenDown(side) => {
+                standing(stage);
+                differ(stage);
+                let call = stage.killed(&UP, at, side);
+                stage.emptied();
                 told(call)
             }
             Self::Down(side) | Self::SharedDown(side) => {

@@ -72,7 +72,9 @@ pub fn parse(at: &str, content: &[u8]) -> Result<State, StoreError> {
         });
     }
     if version < u64::from(OLDEST) {
-        return Err(damaged(format!("it has format {version}, which no fraudctl ever wrote")));
+        return Err(damaged(format!(
+            "it has format {version}, which no fraudctl ever wrote"
+        )));
     }
     let expected = value.as_object_mut().and_then(|fields| fields.remove(CHECKSUM));
     if expected.is_some_and(|expected| expected != checksum(&value).as_str()) {

@@ -66,7 +66,9 @@ fn main() -> ExitCode {
         }
     };
     if let Err(why) = Command::new("strace").arg("--version").stdout(Stdio::null()).status() {
-        eprintln!("strace, which ends fraudctl in the middle of a write, cannot be run ({why}): apt-get install strace");
+        eprintln!(
+            "strace, which ends fraudctl in the middle of a write, cannot be run ({why}): apt-get install strace"
+        );
         return ExitCode::FAILURE;
     }
     let begun = Instant::now();

@@ -273,7 +273,7 @@ async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
     }
     // First without the locks, which make folders and files: where there is nothing to move, nothing is made.
     if Store::find(&from, &scope.env).await?.is_none() {
-        return nothing_to_move(scope, &from, &to).await;
+        return nothing_to_move(scope, &from, &to, stop).await;
     }
     for note in to.check().await? {
         print::remark(format_args!("note: {note}"));
@@ -309,8 +309,13 @@ async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
     Ok(())
 }
 
-async fn nothing_to_move(scope: &ScopeArgs, from: &Home, to: &Home) -> Result<(), Exit> {
+async fn nothing_to_move(scope: &ScopeArgs, from: &Home, to: &Home, stop: &Stop) -> Result<(), Exit> {
     if let Some(there) = Store::find(to, &scope.env).await? {
+        // Who moved it may have died before he gave a lease back: it is taken from him, and given back.
+        for home in [from, to].into_iter().filter(|home| !home.is_file()) {
+            let lock = lock(home, "state move", scope, stop).await?;
+            lock.fence(&scope.env).await?;
+        }
         moved_already(scope, from, to, there.state.serial);
         return Ok(());
     }

@@ -124,7 +124,7 @@ fn a_move_to_where_it_is_or_of_nothing_leaves_no_trace() {
     let folder = env.state_folder();
     let link = tempfile::tempdir().expect("a folder");
     let link = link.path().join("link");
-    symlink(&folder, &link).expect("a link");
+    symlink(folder, &link).expect("a link");
     let again = folder.join("..").join(folder.file_name().expect("a name"));
     for same in [&folder.to_path_buf(), &link, &again] {
         let run = offline(&env, &["state", "move", same.to_str().expect("text")]).exits(0);

@@ -419,7 +419,8 @@ fn a_lost_state_is_written_anew_from_what_stands_and_a_damaged_one_is_recovered(
         let written = shared.read(STATE).expect("a state");
         shared.write(STATE, damaged);
         let refused = shared.run(&["up", "--yes"]).exits(1);
-        for part in ["is damaged", "fraudctl state recover", &shared.url()] {
+        let aside = format!("aws s3 mv '{0}/dev.json' '{0}/dev.json.old'", shared.url());
+        for part in ["is damaged", "fraudctl state recover", &aside] {
             assert!(refused.stderr.contains(part), "{refused:#?}");
         }
         let asked = shared.run(&["state", "recover"]).exits(1);

@@ -6,7 +6,7 @@ use super::scope::ScopeArgs;
 use super::stop::Stop;
 use super::{confirm, json, print};
 use crate::resource::Address;
-use crate::state::{Home, Lock, LockError, Moved, Record, Status, Store, StoreError, move_state};
+use crate::state::{Home, Lock, LockError, MoveError, Moved, Record, Status, Store, StoreError, move_state, set_aside};
 use crate::ui::Progress;
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -196,24 +196,17 @@ async fn unlock(args: &UnlockArgs) -> Result<(), Exit> {
 async fn recover(args: &RecoverArgs, stop: &Stop) -> Result<(), Exit> {
     let home = home(&args.scope).await?;
     let env = &args.scope.env;
-    // First without the lock, which makes a file: what has no previous state leaves no trace.
-    Store::previous(&home, env).await?.ok_or_else(|| no_previous(&home))?;
+    // First without the lock, which makes a file: what cannot be recovered leaves no trace.
+    if loss(&home, env).await?.is_none() {
+        return Ok(());
+    }
+    previous(&home, env).await?;
     let lock = lock(&home, "state recover", &args.scope, stop).await?;
     let home = lock.home();
-    let what = match Store::of_env(home, env).await {
-        Ok(Some(store)) => {
-            let serial = store.state.serial;
-            print::remark(format_args!(
-                "the state is whole (serial {serial}); there is nothing to recover"
-            ));
-            return Ok(());
-        }
-        Ok(None) => format!("{} is gone", home.at()),
-        Err(why @ StoreError::Damaged { .. }) => why.to_string(),
-        // A newer one, or another environment's: it is no damage that going back would mend.
-        Err(why) => return Err(why.into()),
+    let Some(what) = loss(home, env).await? else {
+        return Ok(());
     };
-    let previous = Store::previous(home, env).await?.ok_or_else(|| no_previous(home))?;
+    let previous = previous(home, env).await?;
     let kept = match home {
         Home::File(_) => "what is damaged is kept beside it as .damaged",
         Home::Bucket(_) => "what is damaged stays as a version of the object",
@@ -234,13 +227,53 @@ async fn recover(args: &RecoverArgs, stop: &Stop) -> Result<(), Exit> {
     Ok(())
 }
 
+/// What is wrong with the current state. Nothing where it is whole, which is told.
+async fn loss(home: &Home, env: &str) -> Result<Option<String>, Exit> {
+    match Store::of_env(home, env).await {
+        Ok(Some(store)) => {
+            print::remark(format_args!(
+                "the state is whole (serial {}); there is nothing to recover",
+                store.state.serial
+            ));
+            Ok(None)
+        }
+        Ok(None) => Ok(Some(format!("the state {} is gone", home.at()))),
+        Err(StoreError::Damaged { at, why }) => Ok(Some(format!("the state {at} is damaged ({why})"))),
+        // A newer one, another environment's, or one that is elsewhere now: it is no damage that going back would mend.
+        Err(why) => Err(why.into()),
+    }
+}
+
+/// The state before the current one, if it is whole.
+async fn previous(home: &Home, env: &str) -> Result<Store, Exit> {
+    let anew = "`fraudctl up` then finds what exists by names and ownership tags and writes it anew";
+    let current = set_aside(&home.at());
+    match Store::previous(home, env).await {
+        Ok(Some(store)) => Ok(store),
+        Ok(None) => Err(Exit::failed(format!(
+            "there is no whole state before {} to go back to; nothing was changed. If it is damaged, {current}: {anew}",
+            home.at()
+        ))),
+        Err(StoreError::Damaged { at, why }) => Err(Exit::failed(format!(
+            "the state before, {at}, is damaged too ({why}); nothing was changed. Put a good copy back as {}, or {current}: \
+             {anew}",
+            home.at()
+        ))),
+        Err(why) => Err(why.into()),
+    }
+}
+
 async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
     let scope = &args.scope;
     let from = home(scope).await?;
     let to = scope.other_home(&args.to, &Progress::new()).await?;
-    if from.at() == to.at() {
+    if from.is(&to) {
         print::remark(format_args!("the state is kept at {} already", to.at()));
         return Ok(());
+    }
+    // First without the locks, which make folders and files: where there is nothing to move, nothing is made.
+    if Store::find(&from, &scope.env).await?.is_none() {
+        return nothing_to_move(scope, &from, &to, stop).await;
     }
     for note in to.check().await? {
         print::remark(format_args!("note: {note}"));
@@ -251,40 +284,53 @@ async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
     for lock in [&source, &destination] {
         lock.fence(&scope.env).await?;
     }
-    match move_state(&source, &destination, &scope.env).await? {
+    let place = if to.is_file() {
+        // The settings begin a path elsewhere than this command line, and so does whoever is told where it went. The lock
+        // is in it, so it is there.
+        let there = std::path::absolute(&args.to).unwrap_or_else(|_| args.to.clone());
+        there.canonicalize().unwrap_or(there)
+    } else {
+        args.to.clone()
+    };
+    let place = place.display().to_string();
+    match move_state(&source, &destination, &scope.env, &place).await? {
         Moved::Done { serial, resources } => print::remark(format_args!(
             "the state of {} (serial {serial}, {resources} resources) was moved from {} to {}",
             scope.env,
             from.at(),
             to.at()
         )),
-        Moved::Already { serial } => print::remark(format_args!(
-            "nothing is left to move: {} has no state of {}, and {} has serial {serial}",
-            from.at(),
-            scope.env,
-            to.at()
-        )),
+        Moved::Already { serial } => moved_already(scope, &from, &to, serial),
     }
-    let place = if to.is_file() {
-        // The settings begin a path elsewhere than this command line.
-        std::path::absolute(&args.to).unwrap_or_else(|_| args.to.clone())
-    } else {
-        args.to.clone()
-    };
     print::remark(format_args!(
         "From now on it is found with --state or FRAUDCTL_STATE, or with this in fraudctl.toml:\n\n    [env.{}]\n    state = {:?}",
-        scope.env,
-        place.display().to_string()
+        scope.env, place
     ));
     Ok(())
 }
 
-fn no_previous(home: &Home) -> Exit {
-    Exit::failed(format!(
-        "there is no state before {}; move it away if it is damaged: `fraudctl up` then finds what exists by names and \
-         ownership tags and writes it anew",
-        home.at()
-    ))
+async fn nothing_to_move(scope: &ScopeArgs, from: &Home, to: &Home, stop: &Stop) -> Result<(), Exit> {
+    if let Some(there) = Store::find(to, &scope.env).await? {
+        // Who moved it may have died before he gave a lease back: it is taken from him, and given back.
+        for home in [from, to].into_iter().filter(|home| !home.is_file()) {
+            let lock = lock(home, "state move", scope, stop).await?;
+            lock.fence(&scope.env).await?;
+        }
+        moved_already(scope, from, to, there.state.serial);
+        return Ok(());
+    }
+    // Where it was moved elsewhere, that is told.
+    Store::of_env(from, &scope.env).await?;
+    Err(MoveError::Nothing(from.at()).into())
+}
+
+fn moved_already(scope: &ScopeArgs, from: &Home, to: &Home, serial: u64) {
+    print::remark(format_args!(
+        "nothing is left to move: {} has no state of {}, and {} has serial {serial}",
+        from.at(),
+        scope.env,
+        to.at()
+    ));
 }
 
 async fn remembered(scope: &ScopeArgs, home: &Home) -> Result<Store, Exit> {

@@ -48,8 +48,9 @@ pub enum StoreError {
     /// It is no state, or only a part of one.
     #[error(
         "the state {at} is damaged ({why}); nothing was changed. `fraudctl state recover` goes back to the one before \
-         it. Put a good copy back, or move it away: `fraudctl up` then finds what exists by names and ownership tags and \
-         writes it anew"
+         it. Or put a good copy back, or {}: `fraudctl up` then finds what exists by names and ownership tags and writes \
+         it anew",
+        set_aside(.at)
     )]
     Damaged {
         /// Which file or object.
@@ -68,7 +69,8 @@ pub enum StoreError {
     /// It is about something else.
     #[error(
         "the state {at} is about {what} {theirs}, but this run works on {ours}; switch credentials, region or endpoint \
-         back, use another --env, or move the state away if what it describes no longer exists"
+         back, use another --env, or, if what it describes no longer exists, {}",
+        set_aside(.at)
     )]
     Elsewhere {
         /// Which file or object.
@@ -82,12 +84,31 @@ pub enum StoreError {
     },
     /// It was moved to another place.
     #[error(
-        "the state {at} was moved to another place by `fraudctl state move`: name that with --state, FRAUDCTL_STATE or \
-         the key `state` in fraudctl.toml. If it is to begin anew here, remove {at}.moved"
+        "the state {at} was moved to {to} by `fraudctl state move` ({when}); nothing was changed. Name the new place with \
+         --state, FRAUDCTL_STATE or the key `state` in fraudctl.toml. Only if it is to begin anew here: {remove}"
     )]
     Moved {
-        /// Which file.
+        /// Which file or object.
         at: String,
+        /// Where it is now.
+        to: String,
+        /// Since when.
+        when: String,
+        /// The command that removes what says so.
+        remove: String,
+    },
+    /// It stands here, and may be in use elsewhere already.
+    #[error(
+        "the move of the state {at} to {to} was cut short, and nobody may work on it here; nothing was changed. The same \
+         command finishes it: `fraudctl state move {to}`. Only if no state stands there: {remove}"
+    )]
+    Unfinished {
+        /// Which file or object.
+        at: String,
+        /// Where it was to be moved.
+        to: String,
+        /// The command that removes what says so.
+        remove: String,
     },
     /// A bucket that could lose a state, or show it.
     #[error("the bucket of the state {at} has no {what}; nothing was changed. Turn it on: {mend}")]
@@ -118,5 +139,14 @@ impl StoreError {
             at: at.into(),
             why: Box::new(why),
         }
+    }
+}
+
+/// How a person takes a state out of use without losing it. Not by `fraudctl state move`, which takes it elsewhere.
+pub fn set_aside(at: &str) -> String {
+    if at.starts_with("s3://") {
+        format!("rename the object (`aws s3 mv '{at}' '{at}.old'`)")
+    } else {
+        format!("rename the file (`mv '{at}' '{at}.old'`)")
     }
 }

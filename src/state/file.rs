@@ -4,7 +4,7 @@ use super::open::no_link;
 use std::fs::{self, File, OpenOptions, Permissions};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 
 /// What is in the file; nothing where there is none.
 ///
@@ -68,13 +68,31 @@ pub fn retire(path: &Path) -> io::Result<()> {
     remove_unfinished(path)?;
     // The previous one first, as above.
     remove(&previous(path))?;
-    fs::rename(path, beside(path, "moved"))?;
+    fs::rename(path, retired(path))?;
     File::open(folder(path))?.sync_all()
 }
 
 /// Was the state moved away from here?
 pub fn is_retired(path: &Path) -> bool {
-    fs::symlink_metadata(beside(path, "moved")).is_ok()
+    fs::symlink_metadata(retired(path)).is_ok()
+}
+
+/// `dev.json.moved` for `dev.json`: the state as it was when it was moved away.
+pub fn retired(path: &Path) -> PathBuf {
+    beside(path, "moved")
+}
+
+/// `dev.moved` for `dev.json`: where the state went.
+pub fn tombstone(path: &Path) -> PathBuf {
+    path.with_extension("moved")
+}
+
+/// Writes where the state goes.
+///
+/// # Errors
+/// As [`write()`].
+pub fn bury(path: &Path, content: &[u8]) -> io::Result<()> {
+    write_atomically(&tombstone(path), content)
 }
 
 /// The state has come back: what was left here when it went is outdated.
@@ -82,7 +100,37 @@ pub fn is_retired(path: &Path) -> bool {
 /// # Errors
 /// What the system says.
 pub fn unretire(path: &Path) -> io::Result<()> {
-    remove(&beside(path, "moved"))
+    remove(&retired(path))?;
+    remove(&tombstone(path))?;
+    match File::open(folder(path)) {
+        Ok(folder) => folder.sync_all(),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Ok(()),
+        Err(why) => Err(why),
+    }
+}
+
+/// Do both paths name one file, whether it is there or not? Links and `..` on the way to it count as what they lead to.
+pub fn are_one(one: &Path, other: &Path) -> bool {
+    one.file_name() == other.file_name() && resolved(folder(one)) == resolved(folder(other))
+}
+
+/// The folder without links and `..`, as far as it is there.
+fn resolved(folder: &Path) -> PathBuf {
+    let whole = std::path::absolute(folder).unwrap_or_else(|_| folder.to_owned());
+    let mut there = PathBuf::new();
+    for part in whole.components() {
+        match part {
+            // What stands before it has no links any more.
+            Component::ParentDir => {
+                there.pop();
+            }
+            part => {
+                there.push(part);
+                there = there.canonicalize().unwrap_or(there);
+            }
+        }
+    }
+    there
 }
 
 /// `dev.json.prev` for `dev.json`: the state before.

@@ -57,6 +57,14 @@ impl Home {
         matches!(self, Self::File(_))
     }
 
+    /// Do both name one place, in whatever spelling?
+    pub fn is(&self, other: &Self) -> bool {
+        match (self, other) {
+            (Self::File(one), Self::File(other)) => file::are_one(one, other),
+            _ => self.at() == other.at(),
+        }
+    }
+
     /// Does the bucket keep what is in it? What could not be asked is told in the notes.
     ///
     /// # Errors
@@ -103,17 +111,18 @@ impl Home {
         }
     }
 
-    /// The states before the current one that are still there, the newest first, as long as `wanted` says so.
+    /// The states before the current one that are still there, the newest first, as long as `wanted` says so. It is told
+    /// where each was found.
     pub(super) async fn earlier<T>(
         &self,
-        mut wanted: impl FnMut(&[u8]) -> Result<Option<T>, StoreError>,
+        mut wanted: impl FnMut(&str, &[u8]) -> Result<Option<T>, StoreError>,
     ) -> Result<Option<T>, StoreError> {
         match self {
             Self::File(path) => {
                 let path = file::previous(path);
-                let content =
-                    file::read(&path).map_err(|why| StoreError::io("read", path.display().to_string(), &why))?;
-                content.map_or(Ok(None), |content| wanted(&content))
+                let at = path.display().to_string();
+                let content = file::read(&path).map_err(|why| StoreError::io("read", &at, &why))?;
+                content.map_or(Ok(None), |content| wanted(&at, &content))
             }
             Self::Bucket(bucket) => {
                 let (name, failed) = (bucket.state(), |why| StoreError::bucket("read", self.at(), why));
@@ -121,7 +130,7 @@ impl Home {
                 let versions = bucket.objects.versions(&name).await.map_err(failed)?;
                 for id in versions.iter().skip(usize::from(current)) {
                     let content = bucket.objects.version(&name, id).await.map_err(failed)?;
-                    match wanted(&content) {
+                    match wanted(&self.at(), &content) {
                         Ok(None) | Err(StoreError::Damaged { .. }) => {}
                         other => return other,
                     }
@@ -156,7 +165,7 @@ impl Home {
     pub(super) async fn discard(&self, etag: Option<&str>) -> Result<(), StoreError> {
         match self {
             Self::File(path) => file::discard(path).map_err(|why| self.cannot("remove", &why)),
-            Self::Bucket(bucket) => bucket.remove(etag).await,
+            Self::Bucket(bucket) => bucket.remove(&bucket.state(), etag).await,
         }
     }
 
@@ -164,20 +173,7 @@ impl Home {
     pub(super) async fn retire(&self, etag: Option<&str>) -> Result<(), StoreError> {
         match self {
             Self::File(path) => file::retire(path).map_err(|why| self.cannot("rename", &why)),
-            Self::Bucket(bucket) => bucket.remove(etag).await,
-        }
-    }
-
-    /// Was it taken out of use here?
-    pub(super) fn is_retired(&self) -> bool {
-        matches!(self, Self::File(path) if file::is_retired(path))
-    }
-
-    /// It lives here again.
-    pub(super) fn unretire(&self) -> Result<(), StoreError> {
-        match self {
-            Self::File(path) => file::unretire(path).map_err(|why| self.cannot("remove", &why)),
-            Self::Bucket(_) => Ok(()),
+            Self::Bucket(bucket) => bucket.remove(&bucket.state(), etag).await,
         }
     }
 
@@ -189,7 +185,7 @@ impl Home {
         }
     }
 
-    fn cannot(&self, doing: &'static str, why: &dyn Display) -> StoreError {
+    pub(super) fn cannot(&self, doing: &'static str, why: &dyn Display) -> StoreError {
         StoreError::io(doing, self.at(), &why)
     }
 }
@@ -204,7 +200,7 @@ pub(super) enum Manner {
 }
 
 /// How often a write of ours may turn out to have arrived late before it is given up.
-const TRIES: u32 = 4;
+pub(super) const TRIES: u32 = 4;
 
 impl Bucket {
     pub(super) fn state(&self) -> String {
@@ -215,19 +211,24 @@ impl Bucket {
         format!("{}.lock", self.env)
     }
 
+    /// The lock, of which it is certain that it is ours.
+    pub(super) async fn hold(&self) -> Result<&Lease, StoreError> {
+        let lost = |why| StoreError::LockLost {
+            at: self.objects.url(&self.state()),
+            why,
+        };
+        let lease = self
+            .lease
+            .as_ref()
+            .ok_or_else(|| lost("it was never taken".to_owned()))?;
+        lease.hold().await.map_err(lost)?;
+        Ok(lease)
+    }
+
     async fn write(&self, content: String, etag: Option<&str>) -> Result<String, StoreError> {
         let (name, at) = (self.state(), self.objects.url(&self.state()));
         let overtaken = || StoreError::Overtaken { at: at.clone() };
-        let Some(lease) = &self.lease else {
-            return Err(StoreError::LockLost {
-                at,
-                why: "it was never taken".to_owned(),
-            });
-        };
-        lease
-            .hold()
-            .await
-            .map_err(|why| StoreError::LockLost { at: at.clone(), why })?;
+        let lease = self.hold().await?;
         let mut standing = etag.map(str::to_owned);
         for _ in 0..TRIES {
             let when = standing.as_deref().map_or(Standing::Nothing, Standing::Tagged);
@@ -255,15 +256,15 @@ impl Bucket {
         Err(overtaken())
     }
 
-    async fn remove(&self, etag: Option<&str>) -> Result<(), StoreError> {
+    pub(super) async fn remove(&self, name: &str, etag: Option<&str>) -> Result<(), StoreError> {
         let Some(etag) = etag else { return Ok(()) };
-        let (name, at) = (self.state(), self.objects.url(&self.state()));
+        let at = self.objects.url(name);
         let failed = |why| StoreError::bucket("remove", at.clone(), why);
-        if self.objects.remove(&name, etag).await.map_err(failed)? {
+        if self.objects.remove(name, etag).await.map_err(failed)? {
             return Ok(());
         }
         // Gone is what it should be; an earlier try of ours may have arrived.
-        match self.objects.get(&name).await.map_err(failed)? {
+        match self.objects.get(name).await.map_err(failed)? {
             None => Ok(()),
             Some(_) => Err(StoreError::Overtaken { at }),
         }
@@ -274,7 +275,7 @@ fn tag(object: Option<&Object>) -> Option<&str> {
     object.map(|object| object.etag.as_str())
 }
 
-fn may_have_arrived(class: Class) -> bool {
+pub(super) fn may_have_arrived(class: Class) -> bool {
     matches!(class, Class::Exhausted | Class::Ambiguous)
 }
 

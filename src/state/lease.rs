@@ -1,15 +1,16 @@
 use super::holder::{Claim, Holder, LockError};
-use super::machine::{self, Process};
+use super::machine::{self, Clocks, Process};
 use super::objects::{Object, Objects, Put, Standing};
 use crate::resource::{Class, Failure};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 /// A lock in a bucket: an object that its holder writes anew before it is too old.
 ///
 /// Guarantees: of those who want it, one gets it, since every write is on condition that nobody else has written. It binds
 /// for its time after the last write, by the clock of the bucket alone. Who cannot renew it in time learns that before
-/// others may take it, by a clock that no setting moves and no suspension stops.
+/// others may take it, by a clock that no setting moves and no suspension stops, and by the time of day, which goes on while a
+/// virtual machine is paused. Where either says that its end is near, it is renewed.
 ///
 /// It does not stop a call that has left. So who takes it over writes the state first, and whoever had it before can write
 /// no intent any more; see [`super::Lock::open`].
@@ -24,7 +25,7 @@ struct Shared {
     /// Taken for as long as a write of it is under way.
     standing: tokio::sync::Mutex<Written>,
     until: Mutex<Until>,
-    now: fn() -> Duration,
+    clocks: Clocks,
 }
 
 /// The lease as it was written last.
@@ -36,10 +37,33 @@ struct Written {
 
 #[derive(Debug)]
 struct Until {
-    /// Up to when nobody else may have it.
-    at: Duration,
+    /// Since when nobody else may have it, for its time.
+    since: Moment,
     /// Why it is not ours any more, once that is certain.
     lost: Option<String>,
+}
+
+/// A moment by both clocks.
+#[derive(Clone, Copy, Debug)]
+struct Moment {
+    up: Duration,
+    wall: SystemTime,
+}
+
+impl Moment {
+    fn now(clocks: Clocks) -> Self {
+        Self {
+            up: (clocks.up)(),
+            wall: (clocks.wall)(),
+        }
+    }
+
+    /// How long ago it was, by the clock that says more; nothing where one of them went back, and so cannot be trusted.
+    fn age(self, clocks: Clocks) -> Option<Duration> {
+        let now = Self::now(clocks);
+        let up = now.up.checked_sub(self.up)?;
+        Some(up.max(now.wall.duration_since(self.wall).ok()?))
+    }
 }
 
 /// How often it is tried to take a lock that others take and give back meanwhile.
@@ -56,7 +80,7 @@ impl Lease {
         doing: &str,
         ttl: Duration,
     ) -> Result<(Self, bool), LockError> {
-        Self::take_at(objects, name, doing, ttl, machine::uptime).await
+        Self::take_at(objects, name, doing, ttl, Clocks::here()).await
     }
 
     async fn take_at(
@@ -64,7 +88,7 @@ impl Lease {
         name: &str,
         doing: &str,
         ttl: Duration,
-        now: fn() -> Duration,
+        clocks: Clocks,
     ) -> Result<(Self, bool), LockError> {
         let at = objects.url(name);
         let failed = |why: Failure| LockError::Io {
@@ -80,22 +104,19 @@ impl Lease {
             renewals: 0,
         };
         let text = print(&claim, 0).map_err(failed)?;
-        let ours = |etag: String, begun: Duration| {
+        let ours = |etag: String, since: Moment| {
             Self(Arc::new(Shared {
                 objects: Arc::clone(objects),
                 name: name.to_owned(),
                 claim: claim.clone(),
                 standing: tokio::sync::Mutex::new(Written { etag, renewals: 0 }),
-                until: Mutex::new(Until {
-                    at: begun + ttl,
-                    lost: None,
-                }),
-                now,
+                until: Mutex::new(Until { since, lost: None }),
+                clocks,
             }))
         };
         let mut taken_over = false;
         // Before it is written: the bucket counts from later on.
-        let begun = now();
+        let begun = Moment::now(clocks);
         for _ in 0..TRIES {
             let found = objects.get(name).await.map_err(failed)?;
             let standing = match &found {
@@ -160,17 +181,16 @@ impl Lease {
 
     /// Also after a pause of any length: if the bucket still has what we wrote last, nobody had it meanwhile.
     async fn write(&self, mut written: tokio::sync::MutexGuard<'_, Written>) -> Result<(), String> {
-        let ttl = Duration::from_secs(self.0.claim.seconds);
         for _ in 0..TRIES {
             self.is_fresh()?;
-            let begun = (self.0.now)();
+            let begun = Moment::now(self.0.clocks);
             let renewals = written.renewals + 1;
             let text = print(&self.0.claim, renewals).map_err(|why| why.to_string())?;
             let put = self.0.objects.put(&self.0.name, text, Standing::Tagged(&written.etag));
             match put.await {
                 Ok(Put::Done(etag)) => {
                     *written = Written { etag, renewals };
-                    self.until().at = begun + ttl;
+                    self.until().since = begun;
                     return Ok(());
                 }
                 Ok(Put::Refused) => {}
@@ -240,8 +260,8 @@ impl Lease {
         if let Some(why) = &until.lost {
             return Err(why.clone());
         }
-        let margin = Duration::from_secs(self.0.claim.seconds) / 6;
-        Ok((self.0.now)() + margin < until.at)
+        let ttl = Duration::from_secs(self.0.claim.seconds);
+        Ok(until.since.age(self.0.clocks).is_some_and(|age| age + ttl / 6 < ttl))
     }
 
     /// The tag and the renewals of what was found, if it is ours; else who has it.

@@ -7,22 +7,30 @@ const NAME: &str = "dev.lock";
 
 thread_local! {
     static UPTIME: Cell<Duration> = const { Cell::new(Duration::from_secs(1000)) };
+    static WALL: Cell<Duration> = const { Cell::new(Duration::from_secs(1_000_000)) };
 }
 
 fn uptime() -> Duration {
     UPTIME.get()
 }
 
+fn wall() -> SystemTime {
+    SystemTime::UNIX_EPOCH + WALL.get()
+}
+
+const CLOCKS: Clocks = Clocks { up: uptime, wall };
+
 /// Time passes everywhere.
 fn pass(bucket: &Bucket, seconds: u64) {
     let time = Duration::from_secs(seconds);
     bucket.pass(time);
     UPTIME.set(UPTIME.get() + time);
+    WALL.set(WALL.get() + time);
 }
 
 async fn take(bucket: &Arc<Bucket>, doing: &str) -> Result<(Lease, bool), LockError> {
     let objects: Arc<dyn Objects> = bucket.clone();
-    Lease::take_at(&objects, NAME, doing, TTL, uptime).await
+    Lease::take_at(&objects, NAME, doing, TTL, CLOCKS).await
 }
 
 /// The claim that stands there.
@@ -118,6 +126,38 @@ async fn a_holder_who_may_have_lost_it_asks_before_he_goes_on() {
 }
 
 #[tokio::test]
+async fn a_lease_is_in_doubt_when_either_clock_says_so() {
+    let second = Duration::from_secs(1);
+    let bucket = Bucket::new();
+    let (lease, _) = take(&bucket, "up").await.unwrap();
+    let cases: [(&dyn Fn(), bool); 6] = [
+        // A virtual machine that was paused: only the time of day went on.
+        (&|| WALL.set(WALL.get() + 50 * second), true),
+        (&|| WALL.set(WALL.get() + 49 * second), false),
+        // Set back, or forward.
+        (&|| WALL.set(WALL.get() - 50 * second), true),
+        (&|| WALL.set(WALL.get() + 100_000 * second), true),
+        // Only the machine's own time went on: the time of day was set back meanwhile.
+        (&|| UPTIME.set(UPTIME.get() + 49 * second), false),
+        (&|| UPTIME.set(UPTIME.get() + second), true),
+    ];
+    for (change, doubt) in cases {
+        let before = claim(&bucket).renewals;
+        change();
+        assert_eq!(lease.is_certain(), !doubt);
+        lease.hold().await.unwrap();
+        assert!(lease.is_certain());
+        assert_eq!(claim(&bucket).renewals, before + u64::from(doubt));
+    }
+    // In doubt, and somebody else has it: it is lost.
+    WALL.set(WALL.get() + 50 * second);
+    bucket.pass(TTL + ROUNDING);
+    take(&bucket, "down").await.unwrap();
+    let why = lease.hold().await.unwrap_err();
+    assert!(why.contains("`fraudctl down`"), "{why}");
+}
+
+#[tokio::test]
 async fn of_two_who_take_over_one_wins() {
     let bucket = Bucket::held();
     bucket.let_through(1);
@@ -208,7 +248,7 @@ async fn a_lock_that_was_removed_or_given_back_is_lost() {
 async fn it_is_kept_for_as_long_as_it_is_wanted() {
     let bucket = Bucket::new();
     let objects: Arc<dyn Objects> = bucket.clone();
-    let (lease, _) = Lease::take_at(&objects, NAME, "up", Duration::from_secs(1), uptime)
+    let (lease, _) = Lease::take_at(&objects, NAME, "up", Duration::from_secs(1), CLOCKS)
         .await
         .unwrap();
     let kept = tokio::spawn(lease.clone().keep());

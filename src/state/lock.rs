@@ -124,13 +124,23 @@ impl Lock {
     /// Makes sure, as [`Lock::open`] does, that the holder before writes nothing any more.
     ///
     /// # Errors
-    /// As [`Lock::open_env`].
+    /// As [`Store::find`] and [`Store::save`].
     pub async fn fence(&self, env: &str) -> Result<(), StoreError> {
         // Nothing was taken from anybody, or there is nothing that he could go on from.
-        if self.taken_over && Store::find(&self.home, env).await?.is_some() {
-            self.open_env(env).await?;
+        if !self.taken_over {
+            return Ok(());
         }
-        Ok(())
+        for _ in 0..FENCES {
+            // Also one that was to be moved from here: whoever was at that may not be gone.
+            let Some(mut store) = Store::find(&self.home, env).await? else {
+                return Ok(());
+            };
+            match store.save().await {
+                Err(StoreError::Overtaken { .. }) => {}
+                other => return other,
+            }
+        }
+        Err(StoreError::Overtaken { at: self.home.at() })
     }
 
     /// Removes the lock of this state where nobody holds it; what binds is gone with its holder anyway. Returns whether
@@ -155,8 +165,8 @@ impl Lock {
         }
         let lock = Self::take(home, "state unlock", ttl).await?;
         // Whoever held it may wake up. A state that is damaged stops him by itself, since it is not the one that he wrote.
-        let fenced = match lock.open_env(&bucket.env).await {
-            Ok(_) | Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => Ok(()),
+        let fenced = match lock.fence(&bucket.env).await {
+            Ok(()) | Err(StoreError::Damaged { .. } | StoreError::Newer { .. }) => Ok(()),
             Err(why) => Err(failed(&why)),
         };
         if let Some(lease) = lock.lease() {

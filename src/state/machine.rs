@@ -1,10 +1,11 @@
 //! What tells this machine and this process from others, and the time that no clock setting moves.
 
+use rustix::time::{ClockId, clock_gettime};
 use serde::{Deserialize, Serialize};
 use std::fs;
+use std::io;
 use std::os::unix::fs::MetadataExt;
-use std::sync::OnceLock;
-use std::time::{Duration, Instant};
+use std::time::{Duration, SystemTime};
 
 /// A process, on whatever machine.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -29,43 +30,107 @@ impl Process {
         })
     }
 
-    /// Is it certain that it is gone? Never of a process of another machine, boot, container or user.
+    /// Is it certain that it is gone? Never of a process of another machine, boot, container or user, nor of one of which
+    /// the system does not tell.
     pub fn is_gone(&self) -> bool {
-        within().is_some_and(|here| here == self.within) && started(self.pid) != Some(self.started)
+        within().is_some_and(|here| here == self.within)
+            && match life(self.pid) {
+                Life::Ended => true,
+                Life::Since(started) => started != self.started,
+                Life::Untold => false,
+            }
     }
 }
 
+/// What the system says of a process's number.
+#[derive(Debug, PartialEq, Eq)]
+enum Life {
+    /// Nobody has it.
+    Ended,
+    /// One that lives was started then.
+    Since(u64),
+    /// Nothing that could be read.
+    Untold,
+}
+
 fn within() -> Option<String> {
+    // Two machines that were made from one picture of a running one have the same boot.
+    let host = fs::read_to_string("/proc/sys/kernel/hostname").ok()?;
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok()?;
     let namespace = fs::read_link("/proc/self/ns/pid").ok()?;
     let user = fs::metadata("/proc/self").ok()?.uid();
-    Some(format!("{} {} {user}", boot.trim(), namespace.display()))
+    Some(format!(
+        "{} {} {} {user}",
+        host.trim(),
+        boot.trim(),
+        namespace.display()
+    ))
 }
 
-/// When a process that lives was started.
 fn started(pid: u32) -> Option<u64> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
+    match life(pid) {
+        Life::Since(started) => Some(started),
+        Life::Ended | Life::Untold => None,
+    }
+}
+
+fn life(pid: u32) -> Life {
+    told(fs::read_to_string(format!("/proc/{pid}/stat")))
+}
+
+fn told(stat: io::Result<String>) -> Life {
+    match stat {
+        Ok(stat) => parse(&stat).unwrap_or(Life::Untold),
+        Err(why) if why.kind() == io::ErrorKind::NotFound => Life::Ended,
+        Err(_) => Life::Untold,
+    }
+}
+
+fn parse(stat: &str) -> Option<Life> {
     // The name in parentheses may hold anything, also more of them. What follows: state, parent, ...
     let (_, rest) = stat.rsplit_once(')')?;
     let fields: Vec<&str> = rest.split_whitespace().collect();
     // Ended, and not yet collected by its parent.
     if matches!(*fields.first()?, "Z" | "X" | "x") {
-        return None;
+        return Some(Life::Ended);
     }
     // The 22nd of all, after the first two.
-    fields.get(19)?.parse().ok()
+    Some(Life::Since(fields.get(19)?.parse().ok()?))
+}
+
+/// The two clocks by which a lease is judged.
+#[derive(Clone, Copy, Debug)]
+pub struct Clocks {
+    /// For how long the machine has been up, suspended or not. No setting moves it; a virtual machine that is paused
+    /// stops it.
+    pub up: fn() -> Duration,
+    /// What the machine takes the time to be. A setting moves it; after a pause it is put right again.
+    pub wall: fn() -> SystemTime,
+}
+
+impl Clocks {
+    /// Those of this machine.
+    pub fn here() -> Self {
+        Self {
+            up: uptime,
+            wall: SystemTime::now,
+        }
+    }
 }
 
 /// How long the machine has been up, suspended or not. No setting of the clock moves it.
 pub fn uptime() -> Duration {
-    static BEGUN: OnceLock<Instant> = OnceLock::new();
-    let text = fs::read_to_string("/proc/uptime").ok();
-    let seconds = text.and_then(|text| text.split_whitespace().next()?.parse().ok());
-    match seconds.map(Duration::try_from_secs_f64) {
-        Some(Ok(up)) => up,
-        // Without /proc: since the first time that it was asked.
-        _ => BEGUN.get_or_init(Instant::now).elapsed(),
-    }
+    #[cfg(any(target_os = "linux", target_os = "android"))]
+    let clock = ClockId::Boottime;
+    // Elsewhere this one goes on while the machine is suspended.
+    #[cfg(not(any(target_os = "linux", target_os = "android")))]
+    let clock = ClockId::Monotonic;
+    let up = clock_gettime(clock);
+    // Neither is ever negative, nor are the nanoseconds ever a whole second.
+    Duration::new(
+        u64::try_from(up.tv_sec).unwrap_or_default(),
+        u32::try_from(up.tv_nsec).unwrap_or_default(),
+    )
 }
 
 #[cfg(test)]
@@ -104,6 +169,19 @@ mod tests {
             ..here
         };
         assert!(!elsewhere.is_gone());
+    }
+
+    #[test]
+    fn what_is_not_told_of_a_process_is_no_end_of_it() {
+        let failure = |kind: io::ErrorKind| told(Err(kind.into()));
+        assert_eq!(failure(io::ErrorKind::NotFound), Life::Ended);
+        assert_eq!(failure(io::ErrorKind::PermissionDenied), Life::Untold);
+        assert_eq!(failure(io::ErrorKind::OutOfMemory), Life::Untold);
+        let line = |state: &str| Ok(format!("7 (a) b) {state} {} 42 0", ["1"; 18].join(" ")));
+        assert_eq!(told(line("S")), Life::Since(42));
+        assert_eq!(told(line("Z")), Life::Ended);
+        assert_eq!(told(Ok("7 (a) S 1".to_owned())), Life::Untold);
+        assert_eq!(told(Ok(String::new())), Life::Untold);
     }
 
     #[test]

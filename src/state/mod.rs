@@ -19,9 +19,10 @@ mod open;
 mod record;
 mod store;
 mod text;
+mod tombstone;
 
 pub use commit::GroupCommit;
-pub use error::StoreError;
+pub use error::{StoreError, set_aside};
 pub use holder::{Holder, LockError};
 pub use home::Home;
 pub use lease::Lease;

@@ -1,4 +1,5 @@
 use super::error::StoreError;
+use super::home::may_have_arrived;
 use super::lock::Lock;
 use super::record::State;
 use super::store::Store;
@@ -52,18 +53,34 @@ pub enum MoveError {
     Store(#[from] StoreError),
 }
 
+impl MoveError {
+    /// Is it certain that nothing of ours arrives at the new home any more?
+    fn is_certain(&self) -> bool {
+        match self {
+            Self::Store(StoreError::Bucket { why, .. }) => !may_have_arrived(why.class),
+            _ => true,
+        }
+    }
+}
+
 /// Moves the state of an environment from one home to another, of both of which the locks are held.
 ///
-/// Guarantee: at every moment the state is whole at one of the two. Killed anywhere, the same move again finishes: what
-/// stands at both homes alike was written by it, and only the old one is left to be taken out of use.
+/// `place` is the new home as `--state` takes it; the old one tells it from then on to all who come there.
+///
+/// Guarantee: at every moment the state is whole at one of the two, and at most at one of them it can be worked on: before
+/// it is written at the new one, the old one says that it goes there, and refuses all but a move. Killed anywhere, the same
+/// move again finishes.
 ///
 /// # Errors
 /// There is nothing to move, the new home is taken, or one of them cannot be used.
-pub async fn move_state(from: &Lock, to: &Lock, env: &str) -> Result<Moved, MoveError> {
+pub async fn move_state(from: &Lock, to: &Lock, env: &str, place: &str) -> Result<Moved, MoveError> {
     let source = Store::find(from.home(), env).await?;
     let there = Store::find(to.home(), env).await?;
     let (source, there) = match (source, there) {
-        (None, None) => return Err(MoveError::Nothing(from.home().at())),
+        (None, None) => {
+            from.home().not_moved(false).await?;
+            return Err(MoveError::Nothing(from.home().at()));
+        }
         (None, Some(there)) => {
             return Ok(Moved::Already {
                 serial: there.state.serial,
@@ -71,35 +88,60 @@ pub async fn move_state(from: &Lock, to: &Lock, env: &str) -> Result<Moved, Move
         }
         (Some(source), there) => (source, there),
     };
-    if let Some(there) = there {
-        if !same(&there, &source) {
+    let begun = from.home().tombstone().await?;
+    if let Some(other) = begun.clone().filter(|begun| begun.to != place) {
+        return Err(from.home().unfinished(other).into());
+    }
+    let mut there = there;
+    if let Some(found) = there.take_if(|there| !same(there, &source)) {
+        // Since a move that was cut short it may have been worked on there. Here it was not.
+        if begun.is_none() || found.state.lineage != source.state.lineage {
             return Err(MoveError::Occupied {
                 from: from.home().at(),
                 to: to.home().at(),
                 ours: source.state.serial,
-                theirs: there.state.serial,
-                same: if there.state.lineage == source.state.lineage {
+                theirs: found.state.serial,
+                same: if found.state.lineage == source.state.lineage {
                     ", of the same history"
                 } else {
                     ", of another history"
                 },
             });
         }
-    } else {
-        source.copied_to(to.home()).write().await?;
+        there = Some(found);
     }
-    // Not before it is certain that it can be read at its new home.
-    let written = Store::find(to.home(), env).await?;
-    if !written.is_some_and(|written| same(&written, &source)) {
-        return Err(MoveError::Differs(to.home().at()));
+    from.home().bury(place).await?;
+    if there.is_none() {
+        let written = write(&source, to, env).await;
+        if let Err(why) = written {
+            // What has surely not been written, and so is in use by nobody, stays in use here.
+            if begun.is_none() && why.is_certain() && matches!(stands(&source, to, env).await, Ok(false)) {
+                from.home().unretire().await?;
+            }
+            return Err(why);
+        }
     }
-    to.home().unretire()?;
+    to.home().unretire().await?;
     let moved = Moved::Done {
         serial: source.state.serial,
         resources: source.state.resources.len(),
     };
     source.retire().await?;
     Ok(moved)
+}
+
+/// Writes the state at its new home, and makes certain that it can be read there.
+async fn write(source: &Store, to: &Lock, env: &str) -> Result<(), MoveError> {
+    source.copied_to(to.home()).write().await?;
+    if stands(source, to, env).await? {
+        return Ok(());
+    }
+    Err(MoveError::Differs(to.home().at()))
+}
+
+async fn stands(source: &Store, to: &Lock, env: &str) -> Result<bool, StoreError> {
+    let found = Store::find(to.home(), env).await?;
+    Ok(found.is_some_and(|found| same(&found, source)))
 }
 
 /// Are these two copies of one state? Whatever their serials are: a lock that was taken over writes a state again as it was.
@@ -132,6 +174,10 @@ mod tests {
         Home::File(folder.join("dev.json"))
     }
 
+    async fn moving(from: &Lock, to: &Lock) -> Result<Moved, MoveError> {
+        move_state(from, to, "dev", &to.home().at()).await
+    }
+
     /// A state that has been written at this home.
     async fn written(lock: &Lock) -> Store {
         let mut store = lock.open(place()).await.unwrap();
@@ -146,7 +192,7 @@ mod tests {
         let there = Bucket::new();
         let (local, remote) = (lock(&file(folder.path())).await, lock(&bucket(&there)).await);
         let state = written(&local).await.state;
-        let moved = move_state(&local, &remote, "dev").await.unwrap();
+        let moved = moving(&local, &remote).await.unwrap();
         let done = Moved::Done {
             serial: 1,
             resources: 1,
@@ -158,17 +204,128 @@ mod tests {
         assert!(why.contains("was moved"), "{why}");
         assert!(Store::of_env(local.home(), "dev").await.is_err());
         assert!(Store::previous(local.home(), "dev").await.unwrap().is_none());
-        let again = move_state(&local, &remote, "dev").await.unwrap();
+        let again = moving(&local, &remote).await.unwrap();
         assert_eq!(again, Moved::Already { serial: 1 });
 
-        assert_eq!(move_state(&remote, &local, "dev").await.unwrap(), done);
+        assert_eq!(moving(&remote, &local).await.unwrap(), done);
         assert_eq!(there.content("dev.json"), None);
         assert_eq!(local.open(place()).await.unwrap().state, state);
-        assert!(!folder.path().join("dev.json.moved").exists());
-        assert!(matches!(
-            move_state(&remote, &lock(&bucket(&Bucket::new())).await, "dev").await,
-            Err(MoveError::Nothing(_))
-        ));
+        for left in ["dev.json.moved", "dev.moved"] {
+            assert!(!folder.path().join(left).exists(), "{left}");
+        }
+        // The bucket says where it went, to all who come there, and also once it is gone from where it went.
+        for discarded in [false, true] {
+            if discarded {
+                local.open(place()).await.unwrap().discard().await.unwrap();
+            }
+            let other = lock(&bucket(&Bucket::new())).await;
+            for refused in [
+                remote.open(place()).await.map(|_| ()).map_err(MoveError::from),
+                Store::of_env(remote.home(), "dev")
+                    .await
+                    .map(|_| ())
+                    .map_err(MoveError::from),
+                moving(&remote, &other).await.map(|_| ()),
+            ] {
+                let why = refused.unwrap_err().to_string();
+                let to = format!("was moved to {}", local.home().at());
+                for part in [&to, "aws s3 rm 's3://fake/dev.moved'", "s3://fake/dev.json"] {
+                    assert!(why.contains(part), "{part}: {why}");
+                }
+            }
+        }
+        let (here, there) = (tempfile::tempdir().unwrap(), lock(&bucket(&Bucket::new())).await);
+        let nothing = moving(&lock(&file(here.path())).await, &there).await;
+        assert!(matches!(nothing, Err(MoveError::Nothing(_))), "{nothing:?}");
+    }
+
+    #[tokio::test]
+    async fn a_move_that_was_cut_short_leaves_nothing_to_work_on_but_where_it_went() {
+        for to_bucket in [true, false] {
+            for arrived in [false, true] {
+                let folder = tempfile::tempdir().unwrap();
+                let there = Bucket::new();
+                let (local, remote) = (lock(&file(folder.path())).await, lock(&bucket(&there)).await);
+                let (from, to) = if to_bucket {
+                    (&local, &remote)
+                } else {
+                    (&remote, &local)
+                };
+                let store = written(from).await;
+                from.home().bury(&to.home().at()).await.unwrap();
+                let other = tempfile::tempdir().unwrap();
+                let other = lock(&file(other.path())).await;
+                for refused in [
+                    from.open(place()).await.map(|_| ()).map_err(MoveError::from),
+                    moving(from, &other).await.map(|_| ()),
+                ] {
+                    let why = refused.unwrap_err().to_string();
+                    assert!(why.contains("was cut short") && why.contains(&to.home().at()), "{why}");
+                }
+                assert!(Store::find(other.home(), "dev").await.unwrap().is_none());
+                if arrived {
+                    // It was gone on from at its new home.
+                    store.copied_to(to.home()).write().await.unwrap();
+                    let mut newer = to.open(place()).await.unwrap();
+                    newer.state.resources.clear();
+                    newer.save().await.unwrap();
+                }
+                moving(from, to).await.unwrap();
+                let found = to.open(place()).await.unwrap().state;
+                assert_eq!(found.resources.is_empty(), arrived);
+                assert!(Store::find(from.home(), "dev").await.unwrap().is_none());
+                assert!(matches!(from.open(place()).await, Err(StoreError::Moved { .. })));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn what_was_surely_not_moved_stays_in_use() {
+        let folder = tempfile::tempdir().unwrap();
+        let there = Bucket::new();
+        let (local, remote) = (lock(&file(folder.path())).await, lock(&bucket(&there)).await);
+        let store = written(&local).await;
+        remote.lease().unwrap().release().await.unwrap();
+        let refused = moving(&local, &remote).await;
+        assert!(
+            matches!(refused, Err(MoveError::Store(StoreError::LockLost { .. }))),
+            "{refused:?}"
+        );
+        assert_eq!(local.open(place()).await.unwrap().state, store.state);
+        // What may still arrive keeps it from being used, until the same move is made again.
+        let remote = lock(&bucket(&there)).await;
+        there.lose([Some(crate::state::fake::Lost::Request)]);
+        moving(&local, &remote).await.unwrap_err();
+        assert!(matches!(local.open(place()).await, Err(StoreError::Unfinished { .. })));
+        moving(&local, &remote).await.unwrap();
+        assert_eq!(remote.open(place()).await.unwrap().state, store.state);
+        // A tombstone whose reply was lost is one.
+        there.lose([Some(crate::state::fake::Lost::Reply)]);
+        moving(&remote, &local).await.unwrap();
+        assert_eq!(local.open(place()).await.unwrap().state, store.state);
+        assert!(remote.open(place()).await.is_err());
+    }
+
+    #[test]
+    fn one_place_is_one_in_every_spelling() {
+        let folder = tempfile::tempdir().unwrap();
+        let root = folder.path();
+        std::fs::create_dir(root.join("a")).unwrap();
+        std::os::unix::fs::symlink(root.join("a"), root.join("link")).unwrap();
+        let home = file(&root.join("a"));
+        for same in ["a", "./a/../a", "link", "nothing/../a", "a/./"] {
+            assert!(home.is(&file(&root.join(same))), "{same}");
+        }
+        let deeper = file(&root.join("a/b/c"));
+        assert!(deeper.is(&file(&root.join("link/x/../b/c"))));
+        for other in [
+            file(root),
+            deeper,
+            Home::File(root.join("a/prod.json")),
+            bucket(&Bucket::new()),
+        ] {
+            assert!(!home.is(&other), "{other:?}");
+        }
     }
 
     #[tokio::test]
@@ -185,7 +342,7 @@ mod tests {
             let store = written(from).await;
             // Killed after it was written at its new home, where the lock was then taken over.
             store.copied_to(to.home()).save().await.unwrap();
-            let moved = move_state(from, to, "dev").await.unwrap();
+            let moved = moving(from, to).await.unwrap();
             assert_eq!(
                 moved,
                 Moved::Done {
@@ -205,7 +362,7 @@ mod tests {
         let there = Bucket::new();
         let (local, remote) = (lock(&file(folder.path())).await, lock(&bucket(&there)).await);
         let (ours, theirs) = (written(&local).await, written(&remote).await);
-        let why = move_state(&local, &remote, "dev").await.unwrap_err().to_string();
+        let why = moving(&local, &remote).await.unwrap_err().to_string();
         assert!(why.contains("another history") && why.contains("serial 1"), "{why}");
         // Once moved, and then worked on at the new home: only the newer one may stay.
         let mut newer = ours.copied_to(local.home());
@@ -214,7 +371,7 @@ mod tests {
         let other = tempfile::tempdir().unwrap();
         let other = lock(&file(other.path())).await;
         ours.copied_to(other.home()).write().await.unwrap();
-        let why = move_state(&other, &local, "dev").await.unwrap_err().to_string();
+        let why = moving(&other, &local).await.unwrap_err().to_string();
         assert!(why.contains("the same history") && why.contains("serial 2"), "{why}");
         assert_eq!(local.open(place()).await.unwrap().state, newer.state);
         assert_eq!(remote.open(place()).await.unwrap().state, theirs.state);

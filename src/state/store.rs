@@ -19,19 +19,16 @@ impl Store {
     /// # Errors
     /// It cannot be read, is damaged or newer, is about another place, or was moved elsewhere.
     pub async fn open(home: &Home, place: Place) -> Result<Self, StoreError> {
-        match Self::read(home).await? {
+        match Self::here(home).await? {
             Some(store) => {
                 text::same_place(&home.at(), &store.state.place, &place)?;
                 Ok(store)
             }
-            None => {
-                not_moved(home)?;
-                Ok(Self {
-                    home: home.clone(),
-                    etag: None,
-                    state: State::new(place),
-                })
-            }
+            None => Ok(Self {
+                home: home.clone(),
+                etag: None,
+                state: State::new(place),
+            }),
         }
     }
 
@@ -40,15 +37,18 @@ impl Store {
     /// # Errors
     /// It cannot be read, is damaged or newer, is about another environment, or was moved elsewhere.
     pub async fn of_env(home: &Home, env: &str) -> Result<Option<Self>, StoreError> {
-        let found = Self::find(home, env).await?;
-        if found.is_none() {
-            not_moved(home)?;
+        let found = Self::here(home).await?;
+        if let Some(store) = &found {
+            of(&home.at(), &store.state, env)?;
         }
         Ok(found)
     }
 
     /// As [`Store::of_env`], for those whom it does not concern whether it was moved from here.
-    pub(super) async fn find(home: &Home, env: &str) -> Result<Option<Self>, StoreError> {
+    ///
+    /// # Errors
+    /// As [`Store::of_env`].
+    pub async fn find(home: &Home, env: &str) -> Result<Option<Self>, StoreError> {
         let Some(store) = Self::read(home).await? else {
             return Ok(None);
         };
@@ -57,14 +57,24 @@ impl Store {
     }
 
     async fn read(home: &Home) -> Result<Option<Self>, StoreError> {
-        let Some(Found { content, etag }) = home.read().await? else {
-            return Ok(None);
-        };
-        Ok(Some(Self {
+        let found = home.read().await?;
+        found.map(|found| Self::parse(home, found)).transpose()
+    }
+
+    /// As [`Store::read`], where it was not moved from here.
+    async fn here(home: &Home) -> Result<Option<Self>, StoreError> {
+        let found = home.read().await?;
+        // Afterwards: a state that is gone because it is moved just now has left its tombstone before it went.
+        home.not_moved(found.is_some()).await?;
+        found.map(|found| Self::parse(home, found)).transpose()
+    }
+
+    fn parse(home: &Home, Found { content, etag }: Found) -> Result<Self, StoreError> {
+        Ok(Self {
             state: text::parse(&home.at(), &content)?,
             home: home.clone(),
             etag,
-        }))
+        })
     }
 
     /// This state at another home, where nothing stands.
@@ -81,10 +91,9 @@ impl Store {
     /// # Errors
     /// It cannot be read, is damaged or newer itself, or is about another environment.
     pub async fn previous(home: &Home, env: &str) -> Result<Option<Self>, StoreError> {
-        let at = home.at();
-        let read = |content: &[u8]| {
-            let state = text::parse(&at, content)?;
-            of(&at, &state, env)?;
+        let read = |at: &str, content: &[u8]| {
+            let state = text::parse(at, content)?;
+            of(at, &state, env)?;
             Ok(Some(state))
         };
         let found = home.earlier(read).await?;
@@ -162,13 +171,6 @@ fn of(at: &str, state: &State, env: &str) -> Result<(), StoreError> {
         ..state.place.clone()
     };
     text::same_place(at, &state.place, &place)
-}
-
-fn not_moved(home: &Home) -> Result<(), StoreError> {
-    if home.is_retired() {
-        return Err(StoreError::Moved { at: home.at() });
-    }
-    Ok(())
 }
 
 #[cfg(test)]

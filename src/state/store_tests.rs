@@ -336,6 +336,17 @@ async fn a_bucket_goes_back_to_its_newest_version_that_is_whole() {
 }
 
 #[tokio::test]
+async fn of_a_damaged_state_before_its_own_name_is_told() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dev.json");
+    fs::write(beside(&path, "prev"), "damaged").unwrap();
+    match Store::previous(&file(&path), "dev").await {
+        Err(StoreError::Damaged { at, .. }) => assert_eq!(at, beside(&path, "prev").display().to_string()),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test]
 async fn a_bucket_without_its_safeguards_is_refused_and_one_that_does_not_tell_is_noted() {
     let safeguard = |on| Safeguard {
         what: "versioning",

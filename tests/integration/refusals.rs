@@ -341,11 +341,17 @@ fn a_damaged_or_newer_state_is_refused_and_left_as_it_is() {
     let path = place.env.state_file();
     let name = path.to_str().expect("a path of the tests' own");
     let cases: [(String, &[&str]); 4] = [
-        (half, &["is damaged", "line", "Put a good copy back, or move it away"]),
-        (String::new(), &["is damaged", "Put a good copy back, or move it away"]),
+        (
+            half,
+            &["is damaged", "line", "put a good copy back, or rename the file"],
+        ),
+        (
+            String::new(),
+            &["is damaged", "put a good copy back, or rename the file"],
+        ),
         (
             "no JSON\n".to_owned(),
-            &["is damaged", "line 1", "Put a good copy back, or move it away"],
+            &["is damaged", "line 1", "put a good copy back, or rename the file"],
         ),
         (newer, &["format 2", "up to 1", "use the newer fraudctl"]),
     ];

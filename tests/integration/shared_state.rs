@@ -18,6 +18,8 @@ const PATIENCE: Duration = Duration::from_secs(60);
 
 const STATE: &str = "team/fraud/dev.json";
 const LOCK: &str = "team/fraud/dev.lock";
+/// What says where the state went.
+const MOVED: &str = "team/fraud/dev.moved";
 
 /// An environment with its state in a bucket, worked on through a proxy.
 struct Shared {
@@ -417,7 +419,8 @@ fn a_lost_state_is_written_anew_from_what_stands_and_a_damaged_one_is_recovered(
         let written = shared.read(STATE).expect("a state");
         shared.write(STATE, damaged);
         let refused = shared.run(&["up", "--yes"]).exits(1);
-        for part in ["is damaged", "fraudctl state recover", &shared.url()] {
+        let aside = format!("aws s3 mv '{0}/dev.json' '{0}/dev.json.old'", shared.url());
+        for part in ["is damaged", "fraudctl state recover", &aside] {
             assert!(refused.stderr.contains(part), "{refused:#?}");
         }
         let asked = shared.run(&["state", "recover"]).exits(1);
@@ -526,7 +529,7 @@ fn a_state_moves_into_a_bucket_of_another_region_and_back_and_nothing_is_lost() 
     assert!(refused.stderr.contains("another history"), "{refused:#?}");
 
     shared.run(&["state", "move", &folder]).exits(0);
-    assert_eq!(shared.objects(), Vec::<String>::new());
+    assert_eq!(shared.objects(), [MOVED]);
     let back = fs::read_to_string(shared.env.state_file()).expect("a state");
     let (back, state) = (parsed(&back), parsed(&state));
     for key in ["lineage", "serial", "resources"] {
@@ -534,8 +537,43 @@ fn a_state_moves_into_a_bucket_of_another_region_and_back_and_nothing_is_lost() 
     }
     let diff = local(&["diff", "--json"]).exits(0).json();
     assert_eq!(diff["summary"]["unchanged"], 60, "{diff:#}");
+    // Who does not know of it, and so still names the bucket, neither adopts anything nor brings an old state back.
+    let inventory = shared.aws().inventory();
+    let place = fs::canonicalize(&folder).expect("a folder");
+    let told = format!("was moved to {}", place.display());
+    let refuses_all = || {
+        for args in [
+            &["up", "--yes"][..],
+            &["down", "--yes"],
+            &["diff"],
+            &["output"],
+            &["state", "list"],
+            &["state", "recover", "--yes"],
+            &["state", "rm", "api.key", "--yes"],
+        ] {
+            let seen = shared.proxy.calls().len();
+            let run = shared.run(args).exits(1);
+            for part in [&told[..], "fraudctl.toml", &format!("aws s3 rm '{url}/dev.moved'")] {
+                assert!(run.stderr.contains(part), "{args:?}: {part}: {run:#?}");
+            }
+            let changed: Vec<Call> = shared.proxy.calls().drain(seen..).filter(changes).collect();
+            assert_eq!(changed, [], "{args:?}");
+            assert_eq!(shared.objects(), [MOVED], "{args:?}");
+        }
+    };
+    refuses_all();
+    assert_eq!(shared.aws().inventory(), inventory);
+    // There and back: what says that it is elsewhere goes.
+    local(&["state", "move", &url]).exits(0);
+    assert_eq!(shared.objects(), [STATE]);
+    shared.assert_settled();
+    let recover = local(&["state", "recover", "--yes"]).exits(1);
+    assert!(recover.stderr.contains(&format!("was moved to {url}")), "{recover:#?}");
+    shared.run(&["state", "move", &folder]).exits(0);
     local(&["down", "--yes"]).exits(0);
     assert_eq!(shared.aws().inventory(), Vec::<String>::new());
+    // It is still not the bucket's, whatever its new home does.
+    refuses_all();
 }
 
 #[test]
@@ -570,7 +608,7 @@ fn a_move_that_is_killed_at_any_call_is_finished_by_the_next() {
     let mut unaware = shared.command(&["up", "--yes"]);
     unaware.env("FRAUDCTL_STATE", &folder);
     let run = Running::start(unaware).end().exits(1);
-    assert!(run.stderr.contains("was moved to another place"), "{run:#?}");
+    assert!(run.stderr.contains(&format!("was moved to {url}")), "{run:#?}");
     shared.assert_settled();
 }
 

@@ -84,7 +84,8 @@ fn a_damaged_or_lost_state_is_recovered_from_the_one_before_and_up_settles_the_r
         let asked = offline(&env, &["state", "recover"]).exits(1);
         assert!(asked.stderr.contains("nothing was recovered"), "{asked:#?}");
         assert_eq!(fs::read(&path).ok().as_deref(), Some(damaged));
-        offline(&env, &["state", "recover", "--yes"]).exits(0);
+        let recovered = offline(&env, &["state", "recover", "--yes"]).exits(0);
+        assert!(!recovered.stderr.contains("nothing was changed"), "{recovered:#?}");
         let kept = fs::read(env.state_folder().join("dev.json.damaged"));
         assert_eq!(kept.ok().as_deref(), Some(damaged));
     }
@@ -95,6 +96,48 @@ fn a_damaged_or_lost_state_is_recovered_from_the_one_before_and_up_settles_the_r
     assert_eq!(up["summary"]["created"], 0, "{up:#}");
     assert_eq!(env.aws.inventory(), inventory);
     env.assert_settled();
+}
+
+#[test]
+fn what_cannot_be_recovered_says_what_is_damaged_and_what_to_do() {
+    let env = Environment::new();
+    let (path, previous) = (env.state_file(), env.state_folder().join("dev.json.prev"));
+    for path in [&path, &previous] {
+        fs::write(path, "damaged").expect("a file");
+    }
+    let run = offline(&env, &["state", "recover", "--yes"]).exits(1);
+    for part in [
+        previous.to_str().expect("text"),
+        "is damaged too",
+        &format!("mv '{0}' '{0}.old'", path.display()),
+        "by names and ownership tags",
+    ] {
+        assert!(run.stderr.contains(part), "{part}: {run:#?}");
+    }
+    assert!(!run.stderr.contains("state recover"), "{run:#?}");
+    assert!(!env.state_folder().join("dev.lock").exists());
+}
+
+#[test]
+fn a_move_to_where_it_is_or_of_nothing_leaves_no_trace() {
+    let env = Environment::new();
+    let folder = env.state_folder();
+    let link = tempfile::tempdir().expect("a folder");
+    let link = link.path().join("link");
+    symlink(folder, &link).expect("a link");
+    let again = folder.join("..").join(folder.file_name().expect("a name"));
+    for same in [&folder.to_path_buf(), &link, &again] {
+        let run = offline(&env, &["state", "move", same.to_str().expect("text")]).exits(0);
+        assert!(run.stderr.contains("is kept at"), "{run:#?}");
+    }
+    let to = folder.join("new");
+    let to = to.to_str().expect("text");
+    let run = offline(&env, &["state", "move", to]).exits(1);
+    assert!(run.stderr.contains("no state at"), "{run:#?}");
+    fs::write(env.state_file(), "damaged").expect("a file");
+    let run = offline(&env, &["state", "move", to]).exits(1);
+    assert!(run.stderr.contains("is damaged"), "{run:#?}");
+    assert!(!folder.join("new").exists() && !folder.join("dev.lock").exists());
 }
 
 #[test]

@@ -278,7 +278,9 @@ fn what_a_killed_run_made_and_aws_does_not_show_yet_is_found_by_down() {
     drop(held);
     let made = outside.env.aws.call("iam", "list_roles", json!({}));
     assert_ne!(made["Roles"], json!([]), "the role was made");
-    let down = outside.run(&["down", "--yes", "--json"]).exits(0);
+    // Not by `Outside::run`: what was never made is looked for as well, again and in vain.
+    let down = Running::start(outside.command(&["down", "--yes", "--json"])).end_within(PATIENCE);
+    let down = down.exits(0);
     assert!(
         down.stderr.contains("a run that was interrupted may have made"),
         "{down:#?}"

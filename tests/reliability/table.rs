@@ -126,7 +126,7 @@ impl Table {
         ));
         lines.push(String::new());
         let which = if self.all {
-            "every point, or one of four"
+            "of every point, or one of four, as many as there was time for"
         } else {
             "a part of the points"
         };

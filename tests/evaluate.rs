@@ -117,8 +117,37 @@ fn a_reader_that_goes_away_is_no_reason_to_complain() {
 fn a_file_that_cannot_be_written_is_named() {
     let run = Place::new()
         .run(&small(&["simulate", "--out", "no/such/folder.csv"]))
+        .exits(2);
+    assert!(run.stderr.contains("there is no folder no/such"), "{}", run.stderr);
+    let run = Place::new().run(&small(&["simulate", "--out", "."])).exits(1);
+    assert!(run.stderr.contains("--out: . exists"), "{}", run.stderr);
+    let run = Place::new()
+        .run(&small(&["simulate", "--out", ".", "--force"]))
         .exits(1);
-    assert!(run.stderr.contains("cannot write no/such/folder.csv"), "{}", run.stderr);
+    assert!(run.stderr.contains("cannot write .: "), "{}", run.stderr);
+}
+
+#[test]
+fn simulate_and_eval_write_over_nothing_unless_they_are_told_to() {
+    let place = Place::new();
+    let written = [
+        ("--out", small(&["simulate", "--out", "mine"])),
+        ("--svg", small(&["eval", "--seed", "5", "--svg", "mine"])),
+    ];
+    for (flag, args) in written {
+        fs::write(place.file("mine"), "mine").expect("written");
+        let run = place.run(&args).exits(1);
+        let says = format!("{flag}: mine exists, and nothing was written");
+        assert!(
+            run.stderr.contains(&says) && run.stderr.contains("--force"),
+            "{}",
+            run.stderr
+        );
+        assert_eq!(run.stdout, "", "it was worked for");
+        assert_eq!(fs::read_to_string(place.file("mine")).expect("mine"), "mine");
+        place.run(&[&args[..], &["--force"]].concat()).exits(0);
+        assert_ne!(fs::read_to_string(place.file("mine")).expect("written"), "mine");
+    }
 }
 
 #[test]

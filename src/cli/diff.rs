@@ -3,6 +3,7 @@ use super::exit::{self, Exit};
 use super::scope::{BuildArgs, ScopeArgs};
 use super::{json, print};
 use crate::engine::{Plan, survey};
+use crate::state::Lock;
 use crate::ui::{self, Progress};
 use clap::Args;
 use std::sync::Arc;
@@ -29,6 +30,12 @@ pub async fn run(args: DiffArgs) -> Result<(), Exit> {
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open(&args.build, &progress).await?;
     let builder = scope.builder(&args.build)?;
+    if let Some(holder) = Lock::holder(&scope.home).await {
+        progress.say(&format!(
+            "note: {} works on this environment: what is shown here may change meanwhile",
+            holder.told()
+        ));
+    }
     let store = scope.store().await?;
     let (graph, kinds) = scope.desired(Some(builder), &progress)?;
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;

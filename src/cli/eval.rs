@@ -1,11 +1,13 @@
 use super::exit::Exit;
 use super::simulate::{self, SizeArgs, bar};
+use super::target::{TargetArgs, cannot_write};
 use super::{json, print};
 use clap::Args;
 use evaluate::protocol::{CARDS_A_DAY, Verdict};
 use evaluate::{Evaluation, Size, curves};
 use fraud::{Rules, Threshold};
 use serde::Serialize;
+use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Judges the scoring: simulates transactions, scores each by the very code that the function runs, with what was known
@@ -30,6 +32,8 @@ pub struct EvalArgs {
     /// Draw the ROC and the precision-recall curves of all scorers into this file; not together with --seeds
     #[arg(long, value_name = "FILE", conflicts_with = "seeds")]
     svg: Option<PathBuf>,
+    #[command(flatten)]
+    target: TargetArgs,
     /// Print one JSON document
     #[arg(long)]
     json: bool,
@@ -37,6 +41,9 @@ pub struct EvalArgs {
 
 pub fn run(args: &EvalArgs) -> Result<(), Exit> {
     let rules = args.rules.as_deref().map(read_rules).transpose()?;
+    if let Some(file) = &args.svg {
+        args.target.check("--svg", file)?;
+    }
     let bare = Rules::bare();
     let mut scorers = vec![("base", &bare)];
     match &rules {
@@ -49,7 +56,7 @@ pub fn run(args: &EvalArgs) -> Result<(), Exit> {
         let run = Run::of(&evaluation);
         if args.json { json::print(&run) } else { run.print() }?;
         if let Some(file) = &args.svg {
-            draw(file, &evaluation)?;
+            draw(file, args.target, &evaluation)?;
         }
         return Ok(());
     }
@@ -100,15 +107,16 @@ fn evaluate(seed: u64, size: SizeArgs, scorers: &[(&str, &Rules)]) -> Result<Eva
     Ok(evaluation)
 }
 
-fn draw(file: &Path, evaluation: &Evaluation) -> Result<(), Exit> {
+fn draw(file: &Path, target: TargetArgs, evaluation: &Evaluation) -> Result<(), Exit> {
     let rankings: Vec<_> = evaluation.trial.rankings().collect();
     let title = format!(
         "Seed {}: {} transactions tested",
         evaluation.seed,
         evaluation.trial.tested()
     );
-    std::fs::write(file, curves::svg(&title, &rankings))
-        .map_err(|why| Exit::failed(format!("cannot write {}: {why}", file.display())))
+    let mut to = target.create("--svg", file)?;
+    to.write_all(curves::svg(&title, &rankings).as_bytes())
+        .map_err(|why| cannot_write(file, &why))
 }
 
 /// What `eval --json` prints of one seed.

@@ -22,6 +22,7 @@ mod simulate;
 mod state;
 mod status;
 mod stop;
+mod target;
 mod train;
 mod up;
 

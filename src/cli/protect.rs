@@ -81,18 +81,30 @@ pub fn by_aws(plan: &Plan, state: &State) -> Protected {
             found.ours.push(change.address.to_string());
         } else {
             let name = live.spec.get("name").and_then(Value::as_str).unwrap_or_default();
-            theirs.push(format!("{} ({name})", change.address));
+            theirs.push((change.address.to_string(), name.to_owned()));
         }
     }
-    found.refusal = (!theirs.is_empty()).then(|| {
-        format!(
-            "AWS protects {} against deletion, and as far as the state knows it was not fraudctl that asked for it; nothing \
-             was changed. If it is to go, switch the protection off (`aws dynamodb update-table --table-name NAME \
-             --no-deletion-protection-enabled`), and run the same command again",
-            theirs.join(", ")
-        )
-    });
+    found.refusal = (!theirs.is_empty()).then(|| refusal(&theirs, &state.place.region));
     found
+}
+
+/// What to do about tables, by address and name, that somebody else protects.
+fn refusal(tables: &[(String, String)], region: &str) -> String {
+    let each: Vec<String> = tables
+        .iter()
+        .map(|(address, name)| format!("{address} ({name})"))
+        .collect();
+    let mut text = format!(
+        "AWS protects {} against deletion, and as far as the state knows it was not fraudctl that asked for it; nothing was \
+         changed. If it is to go, switch the protection off, and run the same command again:",
+        each.join(", ")
+    );
+    for (_, name) in tables {
+        text.push_str(&format!(
+            "\n  aws dynamodb update-table --region {region} --table-name {name} --no-deletion-protection-enabled"
+        ));
+    }
+    text
 }
 
 /// Was an update of it begun, of which it is not known how far it came? Then it may have been what protected it.
@@ -252,7 +264,7 @@ mod tests {
             for part in [
                 "storage.transactions (transactions-dev)",
                 "nothing was changed",
-                "update-table",
+                "update-table --region us-east-1 --table-name transactions-dev --no-deletion",
             ] {
                 assert!(why.contains(part), "{why}");
             }

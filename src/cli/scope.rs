@@ -35,7 +35,7 @@ pub struct ScopeArgs {
     /// The profile in ~/.aws/config
     #[arg(long, conflicts_with = "local")]
     pub profile: Option<String>,
-    /// The project: the folder with fraudctl.toml and functions/ [default: this folder or the nearest one above it]
+    /// The project: the folder with Cargo.toml and functions/ [default: this folder or the nearest one above it]
     #[arg(long, env = "FRAUDCTL_PROJECT", value_name = "DIR")]
     pub project: Option<PathBuf>,
     /// The settings [default: fraudctl.toml in the project]
@@ -206,7 +206,7 @@ impl ScopeArgs {
                 Ok(folder.clone())
             } else {
                 Err(Exit::usage(format!(
-                    "{} is no fraudctl project: it has no functions/",
+                    "{} is no fraudctl project: Cargo.toml or functions/ is missing there",
                     folder.display()
                 )))
             };
@@ -217,7 +217,7 @@ impl ScopeArgs {
             .map(Path::to_owned)
             .ok_or_else(|| {
                 Exit::usage(format!(
-                    "{} is in no fraudctl project (a folder with functions/); go to one, or name it with --project",
+                    "{} is in no fraudctl project (a folder with Cargo.toml and functions/); go to one, or name it with --project",
                     here.display()
                 ))
             })

@@ -1,11 +1,11 @@
 use super::exit::{self, Exit};
 use super::print;
+use super::target::TargetArgs;
 use clap::Args;
 use evaluate::csv::{CsvError, Writer};
 use evaluate::{Record, Size, simulate};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::fs::File;
-use std::io::ErrorKind;
+use std::io::{ErrorKind, Write};
 use std::path::{Path, PathBuf};
 
 /// Simulates card transactions, some of them fraud, and writes them as CSV in the order of time. The same seed gives the
@@ -20,6 +20,8 @@ pub struct SimulateArgs {
     /// Where to write; - is standard output
     #[arg(long, default_value = "-", value_name = "FILE")]
     out: PathBuf,
+    #[command(flatten)]
+    target: TargetArgs,
 }
 
 /// How much is simulated.
@@ -73,12 +75,13 @@ pub fn run(args: &SimulateArgs) -> Result<(), Exit> {
         CsvError::Io(io) if to_stdout && io.kind() == ErrorKind::BrokenPipe => Exit::silent(exit::FAILED),
         _ => Exit::failed(format!("cannot write {}: {why}", args.out.display())),
     };
-    let writer = if to_stdout {
-        Writer::new(std::io::stdout().lock())
+    let to: Box<dyn Write> = if to_stdout {
+        Box::new(std::io::stdout().lock())
     } else {
-        File::create(&args.out).map_err(CsvError::from).and_then(Writer::new)
+        args.target.check("--out", &args.out)?;
+        Box::new(args.target.create("--out", &args.out)?)
     };
-    let mut writer = writer.map_err(failed)?;
+    let mut writer = Writer::new(to).map_err(failed)?;
     let simulation = simulate(args.seed, &args.size.into());
     let total = simulation.len() as u64;
     let bar = bar("writing", total);

@@ -71,7 +71,8 @@ impl Stop {
 }
 
 /// What is said when it was to end in order, and is to end at once now.
-const AGAIN: &str = "interrupted again";
+const AGAIN: &str =
+    "interrupted again, and ended at once: what was under way in AWS is found by the next run of the same command";
 /// How long the end may wait for the lock to be given back.
 const NOT_LONGER: Duration = Duration::from_secs(5);
 

@@ -2,6 +2,7 @@ use super::deploy::outputs;
 use super::exit::Exit;
 use super::scope::ScopeArgs;
 use super::simulate::{self, SizeArgs, bar};
+use super::target::{TargetArgs, cannot_write};
 use super::{eval, json, print};
 use crate::operate::records;
 use crate::resource::chain;
@@ -16,7 +17,7 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::{ErrorKind, Write};
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -47,9 +48,8 @@ pub struct TrainArgs {
     /// Where to write the candidate; - is standard output, not together with --json
     #[arg(long, default_value = "candidate-rules.json", value_name = "FILE")]
     out: PathBuf,
-    /// Write over the file of --out where it exists
-    #[arg(long)]
-    force: bool,
+    #[command(flatten)]
+    target: TargetArgs,
     #[command(flatten)]
     scope: ScopeArgs,
     /// Print the report as one JSON document
@@ -100,7 +100,9 @@ pub async fn run(args: TrainArgs) -> Result<(), Exit> {
         print::remark(report(&trained.report).trim_end());
         return print::line(trained.rules.to_json().trim_end());
     }
-    write(&args.out, &trained.rules.to_json(), args.force)?;
+    let mut to = args.target.create("--out", &args.out)?;
+    to.write_all(trained.rules.to_json().as_bytes())
+        .map_err(|why| cannot_write(&args.out, &why))?;
     if args.json {
         return json::print(&document(&trained, &args.out));
     }
@@ -109,31 +111,6 @@ pub async fn run(args: TrainArgs) -> Result<(), Exit> {
         "The candidate rules, version {}, are in {file}. Try them with `fraudctl rules dry-run {file}`.",
         trained.rules.version(),
         file = args.out.display()
-    ))
-}
-
-/// Writes the candidate. Without `force` only where nothing stands, also when it came to stand there meanwhile.
-fn write(out: &Path, text: &str, force: bool) -> Result<(), Exit> {
-    let mut options = File::options();
-    if force {
-        options.create(true).truncate(true);
-    } else {
-        options.create_new(true);
-    }
-    let written = options
-        .write(true)
-        .open(out)
-        .and_then(|mut file| file.write_all(text.as_bytes()));
-    written.map_err(|why| match why.kind() {
-        ErrorKind::AlreadyExists => stands(out),
-        _ => Exit::failed(format!("cannot write {}: {why}", out.display())),
-    })
-}
-
-fn stands(out: &Path) -> Exit {
-    Exit::failed(format!(
-        "--out: {} exists, and nothing was written; name another file, or say --force",
-        out.display()
     ))
 }
 
@@ -146,10 +123,6 @@ fn check(args: &TrainArgs) -> Result<(), Exit> {
     }
     Rules::new(&args.name, Rules::SUSPICIOUS_ABOVE, Smoothing::default(), [])
         .map_err(|why| Exit::usage(format!("--name: {}", why.0)))?;
-    let folder = args.out.parent().filter(|folder| !folder.as_os_str().is_empty());
-    if let Some(folder) = folder.filter(|folder| !folder.is_dir()) {
-        return Err(Exit::usage(format!("--out: there is no folder {}", folder.display())));
-    }
     let source = match &args.from {
         Source::File(file) => Some(file),
         _ => None,
@@ -161,10 +134,10 @@ fn check(args: &TrainArgs) -> Result<(), Exit> {
             args.out.display()
         )));
     }
-    if args.out != Path::new("-") && args.out.exists() && !args.force {
-        return Err(stands(&args.out));
+    if args.out == Path::new("-") {
+        return Ok(());
     }
-    Ok(())
+    args.target.check("--out", &args.out)
 }
 
 fn from_simulation(mut trainer: Trainer, args: &TrainArgs) -> Result<Trained, Exit> {

@@ -46,6 +46,9 @@ impl Location {
         if text.is_empty() {
             return wrong("it is empty");
         }
+        if text.starts_with('~') {
+            return wrong("a `~` that no shell has replaced is the name of no home; write the whole path");
+        }
         let Some(rest) = text.strip_prefix(SCHEME) else {
             let lower = text.to_ascii_lowercase();
             return match lower.starts_with("s3:") || lower.contains("://") {
@@ -130,7 +133,7 @@ mod tests {
         };
         assert_eq!(parse("s3://my-bucket/fraud/eu"), Ok(bucket("my-bucket", "fraud/eu")));
         assert_eq!(parse("s3://my.bucket"), Ok(bucket("my.bucket", "")));
-        for folder in ["state", "/abs/state", "../up", "my state", "s3", "x/s3"] {
+        for folder in ["state", "/abs/state", "../up", "./~", "my state", "s3", "x/s3"] {
             assert_eq!(parse(folder), Ok(Location::Folder(folder.into())));
         }
         let bytes = Path::new(std::ffi::OsStr::from_bytes(b"\xff"));
@@ -143,6 +146,8 @@ mod tests {
         let deep = format!("s3://bucket/{}", "p".repeat(901));
         for (text, why) in [
             ("", "empty"),
+            ("~/state", "no shell has replaced"),
+            ("~", "no shell has replaced"),
             ("s3://", "missing"),
             ("s3:///prefix", "missing"),
             ("s3:/bucket", "no URL"),

@@ -58,7 +58,9 @@ pub fn judge(change: &mut Change, kind: &dyn Kind, record: Option<&Record>, env:
             Verdict::Taken
         }
         (true, Some(obstacle)) => refused(format!("it cannot be adopted: {obstacle}"), false),
-        (false, obstacle) => refused(why, obstacle.is_none()),
+        (false, None) => refused(why, true),
+        (false, Some(obstacle)) if obstacle == why => refused(why, false),
+        (false, Some(obstacle)) => refused(format!("{why}; nor can it be adopted: {obstacle}"), false),
     }
 }
 

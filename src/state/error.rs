@@ -100,7 +100,7 @@ pub enum StoreError {
     /// It stands here, and may be in use elsewhere already.
     #[error(
         "the move of the state {at} to {to} was cut short, and nobody may work on it here; nothing was changed. The same \
-         command finishes it: `fraudctl state move {to}`. Only if no state stands there: {remove}"
+         command, with the flags that it had, finishes it: `fraudctl state move {to}`. Only if no state stands there: {remove}"
     )]
     Unfinished {
         /// Which file or object.

@@ -18,6 +18,9 @@ pub struct Holder {
     pub since: u64,
     /// What it does, `up` or `down`.
     pub doing: String,
+    /// The process, where its system can tell one from another.
+    #[serde(default)]
+    pub(super) process: Option<Process>,
 }
 
 impl Holder {
@@ -28,11 +31,12 @@ impl Holder {
             host: host(),
             since: now(),
             doing: doing.to_owned(),
+            process: Process::here(),
         }
     }
 
     /// Who it is and since when, in a message.
-    pub(super) fn told(&self) -> String {
+    pub fn told(&self) -> String {
         let ago = now().saturating_sub(self.since);
         let since = i64::try_from(self.since).ok().map(DateTime::from_secs);
         let since = since.and_then(|at| at.fmt(Format::DateTime).ok()).unwrap_or_default();
@@ -49,8 +53,6 @@ pub(super) struct Claim {
     pub(super) holder: Holder,
     /// Made once for each lease, by chance.
     pub(super) token: String,
-    /// The holder's process, where its system can tell one from another.
-    pub(super) process: Option<Process>,
     /// For how long it binds after it was written.
     pub(super) seconds: u64,
     /// How often it was renewed. So no two writes have the same content, nor the same tag.
@@ -94,9 +96,12 @@ impl LockError {
 }
 
 fn held(at: &str, holder: Option<&Holder>, lapses: Option<&str>) -> String {
-    let who = holder.map_or_else(|| "another fraudctl".to_owned(), Holder::told);
+    let held = match holder {
+        Some(holder) => format!("{} holds the lock {at}", holder.told()),
+        None => format!("the lock {at} is held, and who holds it cannot be read"),
+    };
     let lapses = lapses.map(|when| format!("; {when}")).unwrap_or_default();
-    format!("{who} holds the lock {at}{lapses}; wait for it to end, and run this again")
+    format!("{held}{lapses}; wait for it to end, and run this again")
 }
 
 fn now() -> u64 {

@@ -99,7 +99,6 @@ impl Lease {
         let claim = Claim {
             holder: Holder::here(doing),
             token: token(),
-            process: Process::here(),
             seconds: ttl.as_secs(),
             renewals: 0,
         };
@@ -151,6 +150,14 @@ impl Lease {
             holder: None,
             lapses: None,
         })
+    }
+
+    /// Who has it now, for a note: where it cannot be read, nobody is named.
+    pub(super) async fn holder(objects: &Arc<dyn Objects>, name: &str) -> Option<Holder> {
+        let found = objects.get(name).await.ok()??;
+        let claim: Claim = serde_json::from_slice(&found.content).ok()?;
+        let binds = matches!(judge(Some(&claim), found.age, ""), Judgement::Binds(_));
+        binds.then_some(claim.holder)
     }
 
     /// What tells the writes of this run from all others.
@@ -298,7 +305,7 @@ fn judge(theirs: Option<&Claim>, age: Duration, token: &str) -> Judgement {
         return Judgement::Ours;
     }
     // A process that is gone does nothing more, so its lease need not end first.
-    let gone = theirs.and_then(|claim| claim.process.as_ref());
+    let gone = theirs.and_then(|claim| claim.holder.process.as_ref());
     if gone.is_some_and(Process::is_gone) {
         return Judgement::Free;
     }

@@ -183,16 +183,16 @@ async fn a_holder_whose_process_is_gone_does_not_bind_here_and_binds_elsewhere()
     let (lease, _) = take(&bucket, "up").await.unwrap();
     let mut gone = lease.0.claim.clone();
     gone.token = "another".to_owned();
-    let process = gone.process.as_mut().unwrap();
+    let process = gone.holder.process.as_mut().unwrap();
     process.started += 1;
     bucket.set(NAME, serde_json::to_vec(&gone).unwrap());
     let (_, taken_over) = take(&bucket, "up").await.unwrap();
     assert!(taken_over);
 
-    gone.process.as_mut().unwrap().within = "another machine".to_owned();
+    gone.holder.process.as_mut().unwrap().within = "another machine".to_owned();
     bucket.set(NAME, serde_json::to_vec(&gone).unwrap());
     refusal(take(&bucket, "up").await);
-    gone.process = None;
+    gone.holder.process = None;
     bucket.set(NAME, serde_json::to_vec(&gone).unwrap());
     refusal(take(&bucket, "up").await);
     bucket.pass(TTL + ROUNDING);
@@ -204,7 +204,7 @@ async fn what_cannot_be_read_binds_as_long_as_any_lease() {
     let bucket = Bucket::new();
     bucket.set(NAME, "no lease");
     let why = refusal(take(&bucket, "up").await);
-    assert!(why.contains("another fraudctl") && why.contains("lapses in"), "{why}");
+    assert!(why.contains("cannot be read") && why.contains("lapses in"), "{why}");
     bucket.pass(TTL + ROUNDING);
     take(&bucket, "up").await.unwrap();
 }

@@ -1,7 +1,9 @@
 use super::error::StoreError;
+use super::file;
 use super::holder::{Holder, LockError};
 use super::home::{Bucket, Home};
 use super::lease::Lease;
+use super::machine::Process;
 use super::open::no_link;
 use super::record::Place;
 use super::store::Store;
@@ -141,6 +143,19 @@ impl Lock {
             }
         }
         Err(StoreError::Overtaken { at: self.home.at() })
+    }
+
+    /// Who works on the environment of this state right now, as far as that can be seen without taking part: for a note.
+    pub async fn holder(home: &Home) -> Option<Holder> {
+        match home {
+            // To try the lock would keep out, for a moment, whoever is to have it.
+            Home::File(path) => {
+                let text = file::read(&path.with_extension("lock")).ok()??;
+                let holder: Holder = serde_json::from_slice(&text).ok()?;
+                holder.process.as_ref().is_some_and(Process::lives).then_some(holder)
+            }
+            Home::Bucket(bucket) => Lease::holder(&bucket.objects, &bucket.lock()).await,
+        }
     }
 
     /// Removes the lock of this state where nobody holds it; what binds is gone with its holder anyway. Returns whether

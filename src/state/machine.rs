@@ -30,6 +30,11 @@ impl Process {
         })
     }
 
+    /// Is it certain that it lives? Only of a process of this machine, boot, container and user.
+    pub fn lives(&self) -> bool {
+        within().is_some_and(|here| here == self.within) && life(self.pid) == Life::Since(self.started)
+    }
+
     /// Is it certain that it is gone? Never of a process of another machine, boot, container or user, nor of one of which
     /// the system does not tell.
     pub fn is_gone(&self) -> bool {

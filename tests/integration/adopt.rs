@@ -386,6 +386,14 @@ fn what_could_only_be_replaced_is_not_adopted() {
         "never removed",
     ];
     not_adopted(&env, &["storage.transactions", "storage.alert_email"], 1, &says);
+    // Why they are not offered is told to who did not ask for them, too.
+    let run = env.run(&["up", "--yes"]).exits(1);
+    assert_eq!(
+        run.stderr.matches("; nor can it be adopted: AWS cannot change").count(),
+        2,
+        "{run:#?}"
+    );
+    assert!(!run.stderr.contains("--adopt"), "{run:#?}");
     // Not even by who accepts the loss of what is in it.
     let args = adopt(
         &["up", "--yes", "--json", "--allow-data-loss"],

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 use serde_json::{Value, json};
 
 use crate::manners::{Watched, list, makes_the_transactions, steps};
-use crate::support::read::tags;
+use crate::support::read::{outputs, tags};
 use crate::support::{Call, Running, Shim, on_terminal, within};
 
 /// How many steps ended in this way.
@@ -101,6 +101,34 @@ fn a_removal_that_is_refused_keeps_what_it_stands_on_and_the_next_down_goes_on()
     assert_eq!(count(&down, "deleted"), left, "{down:#}");
     assert_eq!(watched.env.aws.inventory(), before);
     assert!(!watched.env.state_file().exists());
+}
+
+/// AWS answers such a deletion as it answers that of a policy which is still attached, for which it is worth waiting.
+#[test]
+fn a_policy_that_limits_somebody_is_told_without_waiting_and_goes_once_it_does_not() {
+    let watched = Watched::new();
+    let aws = &watched.env.aws;
+    let before = aws.inventory();
+    watched.up();
+    let arn = outputs(&watched.env).arn("messaging.feedback_policy");
+    let trust = r#"{"Version": "2012-10-17", "Statement": []}"#;
+    let role = json!({"RoleName": "theirs", "AssumeRolePolicyDocument": trust, "PermissionsBoundary": arn});
+    aws.call("iam", "create_role", role);
+    watched.proxy.forget();
+    let run = watched.run(&["down", "--yes", "--json"]).exits(3);
+    let down = run.json();
+    assert_eq!(steps(&down, "failed"), ["messaging.feedback_policy"], "{down:#}");
+    assert!(run.stderr.contains("permissions boundary of role theirs"), "{run:#?}");
+    let name = arn.rsplit('/').next().expect("a name");
+    let tried = watched.proxy.calls().into_iter();
+    let tried = tried.filter(|call| call.is("iam", "DeletePolicy") && call.body.contains(name));
+    assert_eq!(tried.count(), 0, "it was tried in vain");
+
+    let name = json!({"RoleName": "theirs"});
+    aws.call("iam", "delete_role_permissions_boundary", name.clone());
+    aws.call("iam", "delete_role", name);
+    watched.run(&["down", "--yes", "--json"]).exits(0);
+    assert_eq!(aws.inventory(), before);
 }
 
 #[test]

@@ -384,13 +384,20 @@ fn a_second_interrupt_ends_at_once_and_the_next_up_recovers() {
     held.await_calls(1);
     running.signal("INT");
     running.await_saying("Again to leave at once");
+    // Whoever looks meanwhile is told that somebody is at it.
+    let looking = watched.run(&["diff"]).exits(0);
+    let at_it = format!("`fraudctl up` (process {}", running.pid());
+    assert!(looking.stderr.contains(&at_it), "{looking:#?}");
     running.signal("INT");
     // The table's reply is still held.
     let run = running.end().exits(130);
     assert!(run.stdout.is_empty(), "{run:#?}");
+    assert!(run.stderr.contains("is found by the next run"), "{run:#?}");
     drop(held);
 
     watched.proxy.forget();
+    let diff = watched.run(&["diff"]).exits(0);
+    assert!(!diff.stderr.contains("works on this environment"), "{diff:#?}");
     let up = watched.up();
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
     let table = list(&up["steps"])

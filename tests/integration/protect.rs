@@ -99,7 +99,7 @@ fn a_protection_that_somebody_else_switched_on_refuses_down_before_anything() {
         let refused = env.run(&["down", "--yes", "--json"]).exits(1);
         for says in [
             "storage.transactions (transactions-dev)",
-            "--no-deletion-protection-enabled",
+            "update-table --region us-east-1 --table-name transactions-dev --no-deletion-protection-enabled",
             "nothing was changed",
         ] {
             assert!(refused.stderr.contains(says), "does not say {says:?}: {refused:#?}");

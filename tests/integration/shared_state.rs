@@ -252,7 +252,9 @@ fn of_two_at_once_one_works_and_the_other_learns_who_does_since_when() {
     }
     // Who only looks needs no lock.
     shared.run(&["state", "list"]).exits(0);
-    shared.run(&["diff"]).exits(0);
+    let diff = shared.run(&["diff"]).exits(0);
+    let at_it = format!("`fraudctl up` (process {}", first.pid());
+    assert!(diff.stderr.contains(&at_it), "{diff:#?}");
     // Longer than one lease: it is renewed.
     shared.await_lapse();
     shared.run(&["up", "--yes"]).exits(5);
@@ -478,10 +480,10 @@ fn a_bucket_that_is_not_fit_is_refused_with_what_to_do() {
         assert!(run.stderr.contains(part), "{run:#?}");
     }
     shared.proxy.forget();
-    // Whose settings cannot be read is not refused for it. Without its query such a question looks like a list.
-    shared
-        .proxy
-        .refuse("AccessDenied", |call| call.is("s3", "ListObjectsV2"));
+    // Whose settings cannot be read is not refused for it.
+    shared.proxy.refuse("AccessDenied", |call| {
+        ["GetBucketVersioning", "GetBucketEncryption"].contains(&call.operation.as_str())
+    });
     let run = shared.run(&["up"]).exits(1);
     for part in ["s3:GetBucketVersioning", "s3:GetEncryptionConfiguration", "no terminal"] {
         assert!(run.stderr.contains(part), "{run:#?}");

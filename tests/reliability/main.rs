@@ -150,6 +150,7 @@ fn measure(options: &Options) -> Table {
         rows.insert(*series, Row::new(*series, extent, operations));
     }
     drop(stage);
+    let count = points.len();
     // Some of every kind after the other, so that whatever time there is, it is for all. Within a round in groups of one
     // kind, so that an account is used for what it was prepared for.
     points.sort_by_key(|(round, _)| *round);
@@ -168,6 +169,7 @@ fn measure(options: &Options) -> Table {
         rows: rows.into_values().collect(),
         seed: options.seed,
         all: options.all,
+        chosen: count,
         found,
     }
 }
@@ -175,7 +177,7 @@ fn measure(options: &Options) -> Table {
 /// All points, or some of them, spread over the run: one, chosen by the seed, of each stretch of it.
 fn chosen(options: &Options, series: Series, extent: usize) -> Vec<usize> {
     let (last, count) = if options.all {
-        (extent + BEYOND, (extent + BEYOND).div_ceil(series.stride()))
+        (extent + BEYOND, extent + BEYOND)
     } else {
         (extent, PART)
     };

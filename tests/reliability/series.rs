@@ -105,20 +105,6 @@ impl Series {
         matches!(self, Self::SharedUp(_) | Self::SharedDown(_))
     }
 
-    /// Of so many neighbouring points one is tried where all are asked for. The kinds that nothing else covers are tried at
-    /// each call; the others repeat them with another end, or another home of the state.
-    pub fn stride(self) -> usize {
-        match self {
-            Self::Up(_) | Self::UpThenDown(_) | Self::Update(_) | Self::Down(_) => 1,
-            Self::UpdateThenDown(_)
-            | Self::DownThenUp(_)
-            | Self::Unanswered(_)
-            | Self::SharedUp(_)
-            | Self::SharedDown(_) => 4,
-            Self::StateWrite(_) => 1,
-        }
-    }
-
     /// How many points there are, and the calls of an undisturbed run where points are calls.
     pub fn extent(self, stage: &mut Stage) -> (usize, Vec<Call>) {
         let calls = match self {

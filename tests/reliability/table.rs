@@ -36,6 +36,8 @@ pub struct Table {
     pub rows: Vec<Row>,
     pub seed: u64,
     pub all: bool,
+    /// At how many points it was to be done.
+    pub chosen: usize,
     pub found: Arc<Found>,
 }
 
@@ -125,15 +127,15 @@ impl Table {
             sum(|row| row.survived)
         ));
         lines.push(String::new());
-        let which = if self.all {
-            "of every point, or one of four, as many as there was time for"
-        } else {
-            "a part of the points"
+        let over = sum(|row| row.over);
+        let which = match (self.all, self.chosen - sum(|row| row.tried) - over) {
+            (false, _) => "a part of the points".to_owned(),
+            (true, 0) => "every point".to_owned(),
+            (true, left) => format!("all points but {left}, for which there was no time"),
         };
         lines.push(format!(
-            "Seed {}, {which}; at {} points more the run was over before it came to them.",
+            "Seed {}, {which}; at {over} points more the run was over before it came to them.",
             self.seed,
-            sum(|row| row.over)
         ));
         let count = |counter: &AtomicUsize| counter.load(Relaxed);
         lines.push(format!(

@@ -138,6 +138,10 @@ impl Reconciler for Policy {
     /// says so: taking a boundary away would give rights.
     async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
         let arn = live.output("arn");
+        let bounded = self.users(arn, PolicyUsageType::PermissionsBoundary).await?;
+        if !bounded.is_empty() {
+            return Err(boundary_of(&bounded));
+        }
         self.detach_all(arn).await?;
         let versions = present(self.versions(arn).await)?.unwrap_or_default();
         let others = versions.iter().filter(|version| !version.is_default_version);
@@ -234,46 +238,39 @@ impl Policy {
         gone(deleted)
     }
 
-    async fn detach_all(&self, arn: &str) -> Result<(), Failure> {
-        let (mut roles, mut users, mut groups) = (Vec::new(), Vec::new(), Vec::new());
+    /// Who uses a policy in this way: nobody where there is no policy.
+    async fn users(&self, arn: &str, usage: PolicyUsageType) -> Result<Users, Failure> {
+        let mut users = Users::default();
         let mut marker: Option<String> = None;
         loop {
             let page = self
                 .0
                 .call("iam:ListEntitiesForPolicy", || {
-                    self.0
-                        .iam
-                        .list_entities_for_policy()
-                        .policy_arn(arn)
-                        .policy_usage_filter(PolicyUsageType::PermissionsPolicy)
-                        .set_marker(marker.clone())
-                        .send()
+                    let list = self.0.iam.list_entities_for_policy().policy_arn(arn);
+                    let list = list.policy_usage_filter(usage.clone());
+                    list.set_marker(marker.clone()).send()
                 })
                 .await;
-            let Some(page) = present(page)? else { return Ok(()) };
-            roles.extend(
-                page.policy_roles
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|role| role.role_name),
+            let Some(page) = present(page)? else { return Ok(users) };
+            let (roles, people) = (
+                page.policy_roles.unwrap_or_default(),
+                page.policy_users.unwrap_or_default(),
             );
-            users.extend(
-                page.policy_users
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|user| user.user_name),
-            );
-            groups.extend(
-                page.policy_groups
-                    .unwrap_or_default()
-                    .into_iter()
-                    .filter_map(|group| group.group_name),
-            );
+            let groups = page.policy_groups.unwrap_or_default();
+            users.roles.extend(roles.into_iter().filter_map(|role| role.role_name));
+            users.users.extend(people.into_iter().filter_map(|user| user.user_name));
+            users
+                .groups
+                .extend(groups.into_iter().filter_map(|group| group.group_name));
             marker = page.marker.filter(|_| page.is_truncated);
             if marker.is_none() {
-                break;
+                return Ok(users);
             }
         }
+    }
+
+    async fn detach_all(&self, arn: &str) -> Result<(), Failure> {
+        let Users { roles, users, groups } = self.users(arn, PolicyUsageType::PermissionsPolicy).await?;
         for role in &roles {
             detach(&self.0, role, arn).await?;
         }
@@ -302,6 +299,31 @@ impl Policy {
         }
         Ok(())
     }
+}
+
+/// Names of those who use a policy.
+#[derive(Debug, Default)]
+struct Users {
+    roles: Vec<String>,
+    users: Vec<String>,
+    /// A group has no permissions boundary.
+    groups: Vec<String>,
+}
+
+impl Users {
+    fn is_empty(&self) -> bool {
+        self.roles.is_empty() && self.users.is_empty() && self.groups.is_empty()
+    }
+}
+
+/// The refusal of AWS to delete a policy that limits somebody, said without trying: the same error is worth waiting for
+/// while a policy is being detached, and this one stays until somebody takes the limit away.
+fn boundary_of(bounded: &Users) -> Failure {
+    let named = |kind: &str, names: &[String]| names.iter().map(|name| format!("{kind} {name}")).collect::<Vec<_>>();
+    let all = [named("role", &bounded.roles), named("user", &bounded.users)].concat();
+    let message = format!("the policy is the permissions boundary of {}", all.join(", "));
+    Failure::new("iam:DeletePolicy", "DeleteConflict", message)
+        .hint("give them another boundary, or none, and run the same command again")
 }
 
 /// The oldest version that may be deleted. Ids are `v1`, `v2` and so on, and never given twice.

@@ -82,7 +82,7 @@ impl Call {
         // What is longer is a function's code.
         let body = &request.body[..request.body.len().min(LONGEST_TEXT)];
         let body = String::from_utf8_lossy(body).into_owned();
-        let path = request.path.split('?').next().unwrap_or_default();
+        let (path, query) = request.path.split_once('?').unwrap_or((&request.path, ""));
         // AWS4-HMAC-SHA256 Credential=KEY/DATE/REGION/SERVICE/aws4_request, ...
         let service = request
             .header("authorization")
@@ -96,7 +96,7 @@ impl Call {
         } else if let Some(action) = body.split('&').find_map(|pair| pair.strip_prefix("Action=")) {
             (Protocol::Query, action.to_owned())
         } else {
-            let known = routes::operation(service, &request.method, path);
+            let known = routes::operation(service, &request.method, path, query);
             let operation = known.map_or_else(|| format!("{} {path}", request.method), str::to_owned);
             (Protocol::Rest, operation)
         };

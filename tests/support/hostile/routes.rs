@@ -87,7 +87,7 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("s3", "GET", "", "ListBuckets"),
     ("s3", "PUT", "{}", "CreateBucket"),
     ("s3", "HEAD", "{}", "HeadBucket"),
-    ("s3", "GET", "{}", "ListObjectsV2"),
+    ("s3", "GET", "{}", "ListObjects"),
     ("s3", "DELETE", "{}", "DeleteBucket"),
     ("s3", "PUT", "{}/{+}", "PutObject"),
     ("s3", "GET", "{}/{+}", "GetObject"),
@@ -95,8 +95,32 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("s3", "DELETE", "{}/{+}", "DeleteObject"),
 ];
 
-/// The operation behind a method and a path without its query; none when no reference knows it.
-pub(super) fn operation(service: &str, method: &str, path: &str) -> Option<&'static str> {
+/// What S3 is asked of a bucket is named by a word of the query: method, word, operation.
+const QUERIES: &[(&str, &str, &str)] = &[
+    ("GET", "list-type=2", "ListObjectsV2"),
+    ("GET", "versions", "ListObjectVersions"),
+    ("GET", "versioning", "GetBucketVersioning"),
+    ("PUT", "versioning", "PutBucketVersioning"),
+    ("GET", "encryption", "GetBucketEncryption"),
+    ("PUT", "encryption", "PutBucketEncryption"),
+    ("GET", "location", "GetBucketLocation"),
+    ("GET", "tagging", "GetBucketTagging"),
+    ("PUT", "tagging", "PutBucketTagging"),
+    ("POST", "delete", "DeleteObjects"),
+];
+
+/// The operation behind a method, a path and a query; none when no reference knows it.
+pub(super) fn operation(service: &str, method: &str, path: &str, query: &str) -> Option<&'static str> {
+    let asked = QUERIES.iter().filter(|_| service == "s3").find(|(m, word, _)| {
+        let mut words = query.split('&').map(|pair| pair.strip_suffix('=').unwrap_or(pair));
+        *m == method && words.any(|given| given == *word)
+    });
+    asked
+        .map(|(.., operation)| *operation)
+        .or_else(|| of_path(service, method, path))
+}
+
+fn of_path(service: &str, method: &str, path: &str) -> Option<&'static str> {
     let parts: Vec<&str> = path.split('/').filter(|part| !part.is_empty()).collect();
     ROUTES
         .iter()

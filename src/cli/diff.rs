@@ -30,13 +30,14 @@ pub async fn run(args: DiffArgs) -> Result<(), Exit> {
     let progress = Arc::new(Progress::new());
     let scope = args.scope.open(&args.build, &progress).await?;
     let builder = scope.builder(&args.build)?;
-    if let Some(holder) = Lock::holder(&scope.home).await {
+    let (holder, store) = tokio::join!(Lock::holder(&scope.home), scope.store());
+    if let Some(holder) = holder {
         progress.say(&format!(
             "note: {} works on this environment: what is shown here may change meanwhile",
             holder.told()
         ));
     }
-    let store = scope.store().await?;
+    let store = store?;
     let (graph, kinds) = scope.desired(Some(builder), &progress)?;
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     let plan = Plan::towards(&graph, &store.state, &live, &kinds, &args.adopt.addresses())?;

@@ -56,7 +56,7 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
         .await?;
     }
     let plan = Plan::towards_nothing(&graph, &store.state, &live, &kinds)?;
-    let protected = protect::by_aws(&plan, &store.state);
+    let protected = protect::by_aws(&plan, &store.state, args.scope.profile.as_deref());
     protected.explain(&progress);
     let deployment = Deployment {
         scope: &scope,

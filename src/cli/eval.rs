@@ -1,13 +1,12 @@
 use super::exit::Exit;
 use super::simulate::{self, SizeArgs, bar};
-use super::target::{TargetArgs, cannot_write};
+use super::target::TargetArgs;
 use super::{json, print};
 use clap::Args;
 use evaluate::protocol::{CARDS_A_DAY, Verdict};
 use evaluate::{Evaluation, Size, curves};
 use fraud::{Rules, Threshold};
 use serde::Serialize;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 
 /// Judges the scoring: simulates transactions, scores each by the very code that the function runs, with what was known
@@ -114,9 +113,7 @@ fn draw(file: &Path, target: TargetArgs, evaluation: &Evaluation) -> Result<(), 
         evaluation.seed,
         evaluation.trial.tested()
     );
-    let mut to = target.create("--svg", file)?;
-    to.write_all(curves::svg(&title, &rankings).as_bytes())
-        .map_err(|why| cannot_write(file, &why))
+    target.write("--svg", file, &curves::svg(&title, &rankings))
 }
 
 /// What `eval --json` prints of one seed.

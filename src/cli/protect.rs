@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::engine::{Action, Change, Plan};
 use crate::operate::preflight;
 use crate::resource::{Live, Reconciler};
-use crate::state::{State, Status};
+use crate::state::{Place, Record, State, Status};
 use crate::ui::Progress;
 use serde_json::Value;
 
@@ -69,7 +69,7 @@ impl Protected {
 }
 
 /// Looks which tables that a plan removes are protected in AWS, and by whom.
-pub fn by_aws(plan: &Plan, state: &State) -> Protected {
+pub fn by_aws(plan: &Plan, state: &State, profile: Option<&str>) -> Protected {
     let on = |spec: &Value| spec.get("deletion_protection") == Some(&Value::Bool(true));
     let mut found = Protected::default();
     let mut theirs = Vec::new();
@@ -84,12 +84,12 @@ pub fn by_aws(plan: &Plan, state: &State) -> Protected {
             theirs.push((change.address.to_string(), name.to_owned()));
         }
     }
-    found.refusal = (!theirs.is_empty()).then(|| refusal(&theirs, &state.place.region));
+    found.refusal = (!theirs.is_empty()).then(|| refusal(&theirs, &state.place, profile));
     found
 }
 
 /// What to do about tables, by address and name, that somebody else protects.
-fn refusal(tables: &[(String, String)], region: &str) -> String {
+fn refusal(tables: &[(String, String)], place: &Place, profile: Option<&str>) -> String {
     let each: Vec<String> = tables
         .iter()
         .map(|(address, name)| format!("{address} ({name})"))
@@ -99,18 +99,24 @@ fn refusal(tables: &[(String, String)], region: &str) -> String {
          changed. If it is to go, switch the protection off, and run the same command again:",
         each.join(", ")
     );
+    // Pasted, it must not reach a table of the same name elsewhere.
+    let given = |flag: &str, value: Option<&str>| value.map(|value| format!(" {flag} {value}")).unwrap_or_default();
+    let elsewhere = given("--endpoint-url", place.endpoint.as_deref()) + &given("--profile", profile);
     for (_, name) in tables {
         text.push_str(&format!(
-            "\n  aws dynamodb update-table --region {region} --table-name {name} --no-deletion-protection-enabled"
+            "\n  aws dynamodb update-table --region {} --table-name {name} --no-deletion-protection-enabled{elsewhere}",
+            place.region
         ));
     }
     text
 }
 
-/// Was an update of it begun, of which it is not known how far it came? Then it may have been what protected it.
+/// Was an update of it begun, of which it is not known how far it came? Then it may have been what protected it. And where
+/// its deletion was begun, that was not refused.
 fn half_asked(change: &Change, state: &State) -> bool {
     let record = state.resources.get(&change.address);
-    !change.retired && record.is_some_and(|record| record.status == Status::Updating)
+    let begun = |record: &Record| matches!(record.status, Status::Updating | Status::Deleting);
+    !change.retired && record.is_some_and(begun)
 }
 
 /// What was last asked for of the one that is removed.
@@ -134,7 +140,7 @@ mod tests {
     use super::*;
     use crate::engine::{Cause, FieldChange};
     use crate::resource::{Address, Outputs, Owner};
-    use crate::state::{Place, Record, Retired};
+    use crate::state::Retired;
     use serde_json::json;
     use std::collections::BTreeSet;
 
@@ -250,7 +256,7 @@ mod tests {
     #[test]
     fn only_a_protection_of_our_own_is_switched_off() {
         let delete = || change("storage.transactions", Table::KIND, Action::Delete, true);
-        let ours = by_aws(&plan(vec![delete()]), &state(true, false));
+        let ours = by_aws(&plan(vec![delete()]), &state(true, false), None);
         assert_eq!(
             (ours.ours, ours.refusal),
             (vec!["storage.transactions".to_owned()], None)
@@ -259,7 +265,7 @@ mod tests {
         let mut lost = state(true, true);
         lost.resources.clear();
         for unknown in [state(false, true), lost] {
-            let theirs = by_aws(&plan(vec![delete()]), &unknown);
+            let theirs = by_aws(&plan(vec![delete()]), &unknown, None);
             let why = theirs.refusal.unwrap();
             for part in [
                 "storage.transactions (transactions-dev)",
@@ -271,12 +277,19 @@ mod tests {
             assert!(theirs.ours.is_empty());
         }
 
-        // A run that died while it switched the protection on has not said so yet.
-        let mut died = state(false, false);
-        died.resources
-            .values_mut()
-            .for_each(|record| record.status = Status::Updating);
-        assert!(by_aws(&plan(vec![delete()]), &died).refusal.is_none());
+        // A run that died while it switched the protection on has not said so yet; nor has one that died while it deleted
+        // what that one left.
+        for status in [Status::Updating, Status::Deleting] {
+            let mut died = state(false, false);
+            died.resources.values_mut().for_each(|record| record.status = status);
+            assert!(
+                by_aws(&plan(vec![delete()]), &died, None).refusal.is_none(),
+                "{status:?}"
+            );
+        }
+
+        let profiled = by_aws(&plan(vec![delete()]), &state(false, true), Some("prod"));
+        assert!(profiled.refusal.unwrap().ends_with("-enabled --profile prod"));
 
         // Of a predecessor it is known what was asked for it.
         let predecessor = || {
@@ -285,10 +298,10 @@ mod tests {
                 ..delete()
             }])
         };
-        assert!(by_aws(&predecessor(), &state(false, true)).refusal.is_none());
-        assert!(by_aws(&predecessor(), &state(true, false)).refusal.is_some());
+        assert!(by_aws(&predecessor(), &state(false, true), None).refusal.is_none());
+        assert!(by_aws(&predecessor(), &state(true, false), None).refusal.is_some());
 
         let off = plan(vec![change("storage.transactions", Table::KIND, Action::Delete, false)]);
-        assert_eq!(by_aws(&off, &state(false, false)), Protected::default());
+        assert_eq!(by_aws(&off, &state(false, false), None), Protected::default());
     }
 }

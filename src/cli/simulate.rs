@@ -1,11 +1,11 @@
 use super::exit::{self, Exit};
 use super::print;
-use super::target::TargetArgs;
+use super::target::{Target, TargetArgs};
 use clap::Args;
 use evaluate::csv::{CsvError, Writer};
 use evaluate::{Record, Size, simulate};
 use indicatif::{ProgressBar, ProgressStyle};
-use std::io::{ErrorKind, Write};
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 /// Simulates card transactions, some of them fraud, and writes them as CSV in the order of time. The same seed gives the
@@ -75,13 +75,15 @@ pub fn run(args: &SimulateArgs) -> Result<(), Exit> {
         CsvError::Io(io) if to_stdout && io.kind() == ErrorKind::BrokenPipe => Exit::silent(exit::FAILED),
         _ => Exit::failed(format!("cannot write {}: {why}", args.out.display())),
     };
-    let to: Box<dyn Write> = if to_stdout {
-        Box::new(std::io::stdout().lock())
-    } else {
-        args.target.check("--out", &args.out)?;
-        Box::new(args.target.create("--out", &args.out)?)
+    let mut target = match to_stdout {
+        true => None,
+        false => Some(args.target.create("--out", &args.out)?),
     };
-    let mut writer = Writer::new(to).map_err(failed)?;
+    let writer = match &mut target {
+        Some(target) => Writer::new(target),
+        None => Writer::new(std::io::stdout().lock()),
+    };
+    let mut writer = writer.map_err(failed)?;
     let simulation = simulate(args.seed, &args.size.into());
     let total = simulation.len() as u64;
     let bar = bar("writing", total);
@@ -94,6 +96,7 @@ pub fn run(args: &SimulateArgs) -> Result<(), Exit> {
         }
     }
     writer.finish().map_err(failed)?;
+    target.map(Target::finish).transpose()?;
     bar.finish_and_clear();
     print::remark(format_args!(
         "{total} transactions, {frauds} of them fraud, from seed {}",

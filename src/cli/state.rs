@@ -6,7 +6,9 @@ use super::scope::ScopeArgs;
 use super::stop::Stop;
 use super::{confirm, json, print};
 use crate::resource::Address;
-use crate::state::{Home, Lock, LockError, MoveError, Moved, Record, Status, Store, StoreError, move_state, set_aside};
+use crate::state::{
+    Home, Lock, LockError, MoveError, Moved, Record, Retired, Status, Store, StoreError, move_state, set_aside,
+};
 use crate::ui::Progress;
 use clap::{Args, Subcommand};
 use serde::Serialize;
@@ -154,6 +156,12 @@ async fn show(args: &ShowArgs) -> Result<(), Exit> {
     for other in &record.depends_on {
         print::line(format_args!("  waits for {other}"))?;
     }
+    for old in &record.retiring {
+        print::line(format_args!(
+            "  still to be removed: its predecessor {}",
+            identified(old)
+        ))?;
+    }
     let applied = serde_json::to_string_pretty(&record.applied).unwrap_or_default();
     print::line(format_args!("asked for: {applied}"))
 }
@@ -161,11 +169,11 @@ async fn show(args: &ShowArgs) -> Result<(), Exit> {
 async fn rm(args: &RmArgs, stop: &Stop) -> Result<(), Exit> {
     let home = home(&args.scope).await?;
     // First without the lock, which makes a file: what is not there leaves no trace.
-    find(&remembered(&args.scope, &home).await?, &args.address)?;
+    find(&remembered(&args.scope, &home).await?, &args.address).and_then(forgettable)?;
     let lock = lock(&home, "state rm", &args.scope, stop).await?;
     let store = lock.open_env(&args.scope.env).await?;
     let mut store = store.ok_or_else(|| args.scope.nothing_deployed())?;
-    let (address, record) = find(&store, &args.address)?;
+    let (address, record) = find(&store, &args.address).and_then(forgettable)?;
     let address = address.clone();
     print::remark(format_args!(
         "{address}, a {}, will be forgotten. It stays in AWS; the next `up` or `down` finds it again by its name and tags.",
@@ -345,6 +353,29 @@ fn find<'a>(store: &'a Store, address: &str) -> Result<(&'a Address, &'a Record)
             "nothing is remembered at {address}; `fraudctl state list` names what is"
         ))
     })
+}
+
+/// Refuses what nothing would find again: a predecessor is in its successor's record, and nowhere else.
+fn forgettable<'a>((address, record): (&'a Address, &'a Record)) -> Result<(&'a Address, &'a Record), Exit> {
+    let left: Vec<String> = record.retiring.iter().map(identified).collect();
+    if left.is_empty() {
+        return Ok((address, record));
+    }
+    Err(Exit::failed(format!(
+        "{address} has replaced what is still to be removed ({}), and only its record knows of that; nothing was forgotten. \
+         Run `fraudctl up` or `fraudctl down` first, which removes it",
+        left.join(", ")
+    )))
+}
+
+/// What tells a predecessor from its successor.
+fn identified(old: &Retired) -> String {
+    let outputs: Vec<String> = old
+        .outputs
+        .iter()
+        .map(|(name, value)| format!("{name} {value}"))
+        .collect();
+    outputs.join(", ")
 }
 
 fn word(status: Status) -> &'static str {

@@ -2,7 +2,7 @@ use super::deploy::outputs;
 use super::exit::Exit;
 use super::scope::ScopeArgs;
 use super::simulate::{self, SizeArgs, bar};
-use super::target::{TargetArgs, cannot_write};
+use super::target::TargetArgs;
 use super::{eval, json, print};
 use crate::operate::records;
 use crate::resource::chain;
@@ -17,7 +17,6 @@ use std::collections::HashMap;
 use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::fs::File;
-use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -100,9 +99,7 @@ pub async fn run(args: TrainArgs) -> Result<(), Exit> {
         print::remark(report(&trained.report).trim_end());
         return print::line(trained.rules.to_json().trim_end());
     }
-    let mut to = args.target.create("--out", &args.out)?;
-    to.write_all(trained.rules.to_json().as_bytes())
-        .map_err(|why| cannot_write(&args.out, &why))?;
+    args.target.write("--out", &args.out, &trained.rules.to_json())?;
     if args.json {
         return json::print(&document(&trained, &args.out));
     }

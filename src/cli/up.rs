@@ -51,7 +51,7 @@ pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
     if let Some(why) = preflight::live_rules(&scope.aws, &plan).await {
         progress.say(&format!("note: {why}"));
     }
-    let protected = protect::by_aws(&plan, &store.state);
+    let protected = protect::by_aws(&plan, &store.state, args.scope.profile.as_deref());
     protected.explain(&progress);
     let deployment = Deployment {
         scope: &scope,

@@ -787,6 +787,9 @@ impl Kind for FakeKind {
     fn repeatable(&self) -> bool {
         self.traits.repeatable
     }
+    fn doubles(&self) -> bool {
+        self.traits.repeatable
+    }
     fn tagged(&self) -> bool {
         self.traits.tagged
     }

@@ -103,7 +103,7 @@ impl Steps<'_> {
         let mut again = true;
         // A run before this one died while it made one, and nothing would refuse a second: its reply counts as lost.
         let mut made = None;
-        if interrupted && kind.repeatable() && change.live.is_none() {
+        if interrupted && kind.doubles() && change.live.is_none() {
             made = self
                 .look(kind, &change.address, &env, desired, Class::Ambiguous)
                 .await?;

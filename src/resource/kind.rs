@@ -23,6 +23,8 @@ pub trait Kind: Send + Sync {
     fn inputs(&self) -> &'static [&'static str];
     /// [`Reconciler::REPEATABLE`].
     fn repeatable(&self) -> bool;
+    /// [`Reconciler::DOUBLES`].
+    fn doubles(&self) -> bool;
     /// [`Reconciler::TAGGED`].
     fn tagged(&self) -> bool;
     /// [`Reconciler::EPHEMERAL`].
@@ -109,6 +111,9 @@ impl<R: Reconciler> Kind for Erased<R> {
     }
     fn repeatable(&self) -> bool {
         R::REPEATABLE
+    }
+    fn doubles(&self) -> bool {
+        R::DOUBLES
     }
     fn tagged(&self) -> bool {
         R::TAGGED

@@ -33,6 +33,9 @@ pub trait Reconciler: Send + Sync + 'static {
     /// May a second one of the same identity stand beside the first? Then a replacement is created before the old one
     /// goes.
     const REPEATABLE: bool = false;
+    /// Does AWS make a second one of the same identity where one stands, instead of refusing it? Then what a run that died
+    /// may have made is looked for before another is made.
+    const DOUBLES: bool = Self::REPEATABLE;
     /// Does the spec have a field `tags`, and is ownership told by it?
     const TAGGED: bool = false;
     /// May AWS go on showing old values for a while after a change? Then what it shows right after an update, where it is

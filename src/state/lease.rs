@@ -68,6 +68,9 @@ impl Moment {
 
 /// How often it is tried to take a lock that others take and give back meanwhile.
 const TRIES: u32 = 5;
+/// After so many writes of which nobody learns what became of them, S3 is not asked to take another. Each was tried for as
+/// long as it is worth waiting for.
+const LOST: u32 = 2;
 /// The bucket tells times in whole seconds, so an age may be told too high by one, and a clock of its own may differ from
 /// another of its own by as much.
 const ROUNDING: Duration = Duration::from_secs(2);
@@ -114,6 +117,7 @@ impl Lease {
             }))
         };
         let mut taken_over = false;
+        let (mut lost, mut losses) = (None, 0);
         // Before it is written: the bucket counts from later on.
         let begun = Moment::now(clocks);
         for _ in 0..TRIES {
@@ -136,12 +140,20 @@ impl Lease {
                     }
                 }
             };
+            // That S3 takes no write is not to be told as somebody's lock.
+            if let Some(why) = lost.take().filter(|_| losses >= LOST) {
+                return Err(failed(why));
+            }
             taken_over |= found.is_some();
             match objects.put(name, text.clone(), standing).await {
                 Ok(Put::Done(etag)) => return Ok((ours(etag, begun), taken_over)),
-                // Somebody was faster, or we were and do not know it: look again.
+                // Somebody was faster: look again.
                 Ok(Put::Refused) => {}
-                Err(why) if matches!(why.class, Class::Exhausted | Class::Ambiguous) => {}
+                // We may have been, and do not know it.
+                Err(why) if matches!(why.class, Class::Exhausted | Class::Ambiguous) => {
+                    lost = Some(why);
+                    losses += 1;
+                }
                 Err(why) => return Err(failed(why)),
             }
         }

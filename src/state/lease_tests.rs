@@ -229,6 +229,19 @@ async fn a_lost_reply_is_resolved_by_reading() {
 }
 
 #[tokio::test]
+async fn a_bucket_that_takes_no_write_is_told_as_that_and_not_as_a_lock() {
+    let bucket = Bucket::new();
+    bucket.lose([Some(Lost::Request); 8]);
+    let why = refusal(take(&bucket, "up").await);
+    assert!(why.contains("cannot lock") && why.contains("it was lost"), "{why}");
+    assert_eq!(bucket.puts(), 2);
+    // The last of them may have arrived.
+    let bucket = Bucket::new();
+    bucket.lose([Some(Lost::Request), Some(Lost::Reply)]);
+    take(&bucket, "up").await.unwrap();
+}
+
+#[tokio::test]
 async fn a_lock_that_was_removed_or_given_back_is_lost() {
     let bucket = Bucket::new();
     let (lease, _) = take(&bucket, "up").await.unwrap();

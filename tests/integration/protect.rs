@@ -101,6 +101,7 @@ fn a_protection_that_somebody_else_switched_on_refuses_down_before_anything() {
             "storage.transactions (transactions-dev)",
             "update-table --region us-east-1 --table-name transactions-dev --no-deletion-protection-enabled",
             "nothing was changed",
+            "--endpoint-url http://127.0.0.1:",
         ] {
             assert!(refused.stderr.contains(says), "does not say {says:?}: {refused:#?}");
         }

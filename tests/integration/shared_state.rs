@@ -151,7 +151,8 @@ impl Shared {
     /// The lock of a holder who was killed, as if he had been on another machine.
     fn lock_of_another_machine(&self) {
         let mut lock: Value = serde_json::from_str(&self.read(LOCK).expect("a lock")).expect("JSON");
-        lock["process"]["within"] = json!("another boot");
+        let within = lock.pointer_mut("/holder/process/within");
+        *within.expect("what tells the process from others") = json!("another boot");
         lock["holder"]["host"] = json!("elsewhere");
         self.write(LOCK, &lock.to_string());
     }

@@ -4,6 +4,8 @@ use std::fs::{self, File};
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::process::Command;
 
+use serde_json::{Value, json};
+
 use crate::support::{Environment, Run};
 
 /// The command with no credentials and an endpoint where nobody listens.
@@ -55,6 +57,26 @@ fn what_is_remembered_is_listed_shown_and_forgotten_without_aws() {
     assert_eq!(env.aws.inventory(), inventory);
     let diff = env.diff();
     assert_eq!(diff["summary"]["adopt"], 1, "{diff:#}");
+
+    // What it replaced is in its record and nowhere else. As a replacement leaves it that died between its two halves; who
+    // edits a state by hand removes its checksum.
+    let whole = fs::read_to_string(env.state_file()).expect("a state");
+    let mut state: Value = serde_json::from_str(&whole).expect("JSON");
+    let topic = "messaging.alerts";
+    let arn = "arn:aws:sns:us-east-1:000000000000:before";
+    state["resources"][topic]["retiring"] = json!([{"outputs": {"arn": arn}, "applied": {}}]);
+    state.as_object_mut().expect("an object").remove("checksum");
+    fs::write(env.state_file(), state.to_string()).expect("written");
+    let refused = offline(&env, &["state", "rm", topic, "--yes"]).exits(1);
+    assert!(
+        refused.stderr.contains(arn) && refused.stderr.contains("nothing was forgotten"),
+        "{refused:#?}"
+    );
+    assert_eq!(fs::read_to_string(env.state_file()).ok(), Some(state.to_string()));
+    let text = offline(&env, &["state", "show", topic]).exits(0).stdout;
+    assert!(text.contains(&format!("its predecessor arn {arn}")), "{text}");
+    fs::write(env.state_file(), whole).expect("written");
+
     env.up();
     env.assert_settled();
     for path in [&env.state_file(), &previous, &env.state_folder().join("dev.lock")] {

@@ -1,8 +1,8 @@
 //! Kills fraudctl everywhere and counts what survives.
 //!
 //! ```sh
-//! cargo test --test reliability                     # a fixed part of the points: a minute or two
-//! cargo test --test reliability -- --all --write    # every point, and the table in docs/reliability.md
+//! cargo test --test reliability                               # a fixed part of the points: a minute or two
+//! cargo test --release --test reliability -- --all --write    # every point, and the table in docs/reliability.md
 //! ```
 //!
 //! `--seed N` chooses other points where not all are tried; `--series WORD` tries only the kinds of fault whose name has
@@ -33,6 +33,9 @@ const PART: usize = 3;
 /// Two runs do not make the same calls: one may wait where the other need not. So many points are tried beyond those of
 /// the run that was counted.
 const BEYOND: usize = 8;
+
+/// Of so many points one is told to whoever waits.
+const REPORTED: usize = 200;
 
 /// In so many rounds all points of a kind are tried.
 const ROUNDS: usize = 12;
@@ -176,11 +179,8 @@ fn measure(options: &Options) -> Table {
 
 /// All points, or some of them, spread over the run: one, chosen by the seed, of each stretch of it.
 fn chosen(options: &Options, series: Series, extent: usize) -> Vec<usize> {
-    let (last, count) = if options.all {
-        (extent + BEYOND, extent + BEYOND)
-    } else {
-        (extent, PART)
-    };
+    let last = if options.all { extent + BEYOND } else { extent };
+    let count = if options.all { last } else { PART };
     let mut random = fastrand::Rng::with_seed(options.seed ^ fnv(&series.title()));
     let mut within = |part: usize| {
         let (from, to) = (last * part / count, last * (part + 1) / count);
@@ -222,7 +222,11 @@ fn work(
         if lost.is_some() || stage.is_worn() {
             stage = Stage::new(emulator, found, point.series.is_shared());
         }
-        lock(tried).push(Tried { point, at, lost });
+        let mut tried = lock(tried);
+        tried.push(Tried { point, at, lost });
+        if tried.len().is_multiple_of(REPORTED) {
+            println!("{} points done, {} to go", tried.len(), lock(queue).len());
+        }
     }
 }
 

@@ -12,7 +12,7 @@ use crate::series::Series;
 use crate::stage::Found;
 
 /// Where the table stands in docs/reliability.md.
-const BEGIN: &str = "<!-- Made by `cargo test --test reliability -- --all --write`. -->\n";
+const BEGIN: &str = "<!-- Made by `cargo test --release --test reliability -- --all --write`. -->\n";
 const END: &str = "<!-- The end of it. -->";
 
 /// One kind of fault.

@@ -30,6 +30,8 @@ impl Reconciler for Validator {
     const OUTPUTS: &'static [&'static str] = &["id"];
     const IDENTITY: &'static [&'static str] = &["rest_api_id", "name"];
     const PARENTS: &'static [&'static str] = &["rest_api_id"];
+    // Names of validators need not be different.
+    const DOUBLES: bool = true;
 
     /// By id, else by name.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

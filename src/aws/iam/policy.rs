@@ -316,13 +316,13 @@ impl Users {
     }
 }
 
-/// The refusal of AWS to delete a policy that limits somebody, said without trying: the same error is worth waiting for
-/// while a policy is being detached, and this one stays until somebody takes the limit away.
+/// A policy that limits somebody, which AWS would not delete. It is not tried: AWS's error is that of a policy which is
+/// still being detached, and worth waiting for, while this one stays until somebody takes the limit away.
 fn boundary_of(bounded: &Users) -> Failure {
     let named = |kind: &str, names: &[String]| names.iter().map(|name| format!("{kind} {name}")).collect::<Vec<_>>();
     let all = [named("role", &bounded.roles), named("user", &bounded.users)].concat();
     let message = format!("the policy is the permissions boundary of {}", all.join(", "));
-    Failure::new("iam:DeletePolicy", "DeleteConflict", message)
+    Failure::new("iam:DeletePolicy", "InUse", message)
         .hint("give them another boundary, or none, and run the same command again")
 }
 

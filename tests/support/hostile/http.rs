@@ -1,9 +1,43 @@
 //! Requests and answers of HTTP, as far as AWS's clients and emulators use it.
 
-use std::io::{self, BufRead, Read, Write};
+use std::cell::RefCell;
+use std::io::{self, BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
+
+thread_local! {
+    /// The connection on which this thread's last request was passed on, as long as it may be used again.
+    static OPEN: RefCell<Option<Upstream>> = const { RefCell::new(None) };
+}
+
+/// A connection is not used again when it was idle for so long: the emulators close theirs after 5 seconds, and what was
+/// sent to one that is being closed could not be sent again, since nobody would know whether it took effect.
+const IDLE: Duration = Duration::from_secs(2);
+
+/// A connection to an emulator.
+struct Upstream {
+    address: String,
+    reader: BufReader<TcpStream>,
+    idle_since: Instant,
+}
+
+impl Upstream {
+    fn connect(address: &str) -> io::Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        stream.set_nodelay(true)?;
+        Ok(Self {
+            address: address.to_owned(),
+            reader: BufReader::new(stream),
+            idle_since: Instant::now(),
+        })
+    }
+
+    fn is_fit(&self, address: &str) -> bool {
+        self.address == address && self.idle_since.elapsed() < IDLE
+    }
+}
 
 /// What was asked.
 pub(super) struct Request {
@@ -51,22 +85,27 @@ impl Request {
         header(&self.headers, name)
     }
 
-    /// The answer of whoever listens at `upstream`.
-    pub(super) fn pass_on(&self, upstream: &str) -> io::Result<Answer> {
-        let mut stream = TcpStream::connect(upstream)?;
-        let mut head = format!("{} {} HTTP/1.1\r\n", self.method, self.path);
+    /// The answer of whoever listens at `address`.
+    pub(super) fn pass_on(&self, address: &str) -> io::Result<Answer> {
+        let open = OPEN.take().filter(|open| open.is_fit(address));
+        let mut upstream = open.map_or_else(|| Upstream::connect(address), Ok)?;
+        let mut message = format!("{} {} HTTP/1.1\r\n", self.method, self.path).into_bytes();
+        // The body is sent with its head, whatever was asked for before.
+        let between_two = ["connection", "expect"];
         for (name, value) in &self.headers {
-            if !name.eq_ignore_ascii_case("connection") {
-                head.push_str(&format!("{name}: {value}\r\n"));
+            if !between_two.iter().any(|header| name.eq_ignore_ascii_case(header)) {
+                message.extend(format!("{name}: {value}\r\n").bytes());
             }
         }
-        // The end of the answer is the end of the connection.
-        head.push_str("connection: close\r\n\r\n");
-        stream.write_all(head.as_bytes())?;
-        stream.write_all(&self.body)?;
-        let mut answer = Vec::new();
-        stream.read_to_end(&mut answer)?;
-        Answer::read(&mut answer.as_slice(), self.method == "HEAD")
+        message.extend(b"\r\n");
+        message.extend(&self.body);
+        upstream.reader.get_mut().write_all(&message)?;
+        let (answer, stays_open) = Answer::read(&mut upstream.reader, self.method == "HEAD")?;
+        if stays_open {
+            upstream.idle_since = Instant::now();
+            OPEN.set(Some(upstream));
+        }
+        Ok(answer)
     }
 }
 
@@ -105,40 +144,45 @@ impl Answer {
         }
     }
 
-    /// To HEAD there is no body, whatever the headers say of the one that there would be.
-    fn read(reader: &mut impl BufRead, to_head: bool) -> io::Result<Self> {
+    /// To HEAD there is no body, whatever the headers say of the one that there would be. Says too whether the connection
+    /// can be used again.
+    fn read(reader: &mut impl BufRead, to_head: bool) -> io::Result<(Self, bool)> {
         let mut line = String::new();
         reader.read_line(&mut line)?;
         let status = line.split_whitespace().nth(1).and_then(|status| status.parse().ok());
+        let status: u16 = status.ok_or_else(invalid)?;
         let mut headers = read_headers(reader)?;
+        let is = |name, value| header(&headers, name).is_some_and(|given: &str| given.eq_ignore_ascii_case(value));
+        let mut stays_open = !is("connection", "close");
         let mut body = Vec::new();
-        if to_head {
+        if to_head || status == 204 || status == 304 {
             // The headers are all.
-        } else if header(&headers, "transfer-encoding").is_some_and(|how| how.eq_ignore_ascii_case("chunked")) {
+        } else if is("transfer-encoding", "chunked") {
             loop {
                 let mut line = String::new();
                 reader.read_line(&mut line)?;
                 let chunk = read_exactly(reader, line.trim(), 16)?;
                 if chunk.is_empty() {
+                    read_headers(reader)?;
                     break;
                 }
                 body.extend(chunk);
                 reader.read_line(&mut line)?;
             }
+        } else if let Some(length) = header(&headers, "content-length") {
+            body = read_exactly(reader, length, 10)?;
         } else {
+            stays_open = false;
             reader.read_to_end(&mut body)?;
         }
         // These are about the connection to the emulator, and about a body that may be changed.
         let ours = ["connection", "content-length", "transfer-encoding"];
         headers.retain(|(name, _)| !ours.iter().any(|our| name.eq_ignore_ascii_case(our)));
-        Ok(Self {
-            status: status.ok_or_else(invalid)?,
-            headers,
-            body,
-        })
+        let answer = Self { status, headers, body };
+        Ok((answer, stays_open))
     }
 
-    /// As it is sent; then the connection ends.
+    /// As it is sent.
     pub(super) fn to_bytes(&self) -> Vec<u8> {
         let mut head = format!("HTTP/1.1 {} Answer\r\n", self.status);
         for (name, value) in &self.headers {
@@ -147,7 +191,7 @@ impl Answer {
         if self.status != 204 {
             head.push_str(&format!("content-length: {}\r\n", self.body.len()));
         }
-        head.push_str("connection: close\r\n\r\n");
+        head.push_str("\r\n");
         let mut bytes = head.into_bytes();
         bytes.extend(&self.body);
         bytes

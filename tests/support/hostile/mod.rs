@@ -14,7 +14,7 @@ mod throttle;
 mod weather;
 
 use std::io::{self, BufReader, Write};
-use std::net::{Ipv4Addr, Shutdown, TcpListener, TcpStream};
+use std::net::{Ipv4Addr, TcpListener, TcpStream};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -190,6 +190,32 @@ impl Proxy {
 }
 
 impl Shared {
+    /// Records a request, and answers it.
+    fn see(&self, request: &Request) -> io::Result<Seen> {
+        let call = Call::of(request);
+        let (id, beside, hook) = {
+            let mut records = lock(&self.records);
+            let (id, beside) = records.begin(&call);
+            let count = records.all().len();
+            (id, beside, lock(&self.hook).take_if(|hook| hook.at == count))
+        };
+        let end = |answer: Option<&Answer>, weather| lock(&self.records).end(id, answer, weather);
+        if let Some(hook) = hook {
+            let passed = (hook.side == Side::After).then(|| self.done(request, &call));
+            end(None, Some("the test's hook"));
+            passed.transpose()?;
+            (hook.act)();
+            return Ok(Seen::Nothing);
+        }
+        let outcome = self.fate(request, &call, beside);
+        // Before the caller knows, who may make the next call at once.
+        match &outcome {
+            Ok(outcome) => end(outcome.answer.as_ref(), outcome.weather),
+            Err(_) => end(None, None),
+        }
+        Ok(outcome?.answer.map_or(Seen::Reset, Seen::Answer))
+    }
+
     /// What a rule of the test says about a call.
     fn deed(&self, call: &Call) -> Option<Deed> {
         let rules = lock(&self.rules);
@@ -280,41 +306,28 @@ impl Outcome {
     }
 }
 
-/// One request; then the connection ends, which every HTTP client takes as it is.
+/// What the caller of a request sees of it.
+enum Seen {
+    Answer(Answer),
+    /// The connection is reset.
+    Reset,
+    /// The connection ends.
+    Nothing,
+}
+
+/// One request after the other, until the caller ends the connection or gets no answer.
 fn serve(stream: &TcpStream, shared: &Shared) -> io::Result<()> {
+    stream.set_nodelay(true)?;
     let mut reader = BufReader::new(stream);
-    let Some(request) = Request::read(&mut reader)? else {
-        return Ok(());
-    };
-    let call = Call::of(&request);
-    let (id, beside, hook) = {
-        let mut records = lock(&shared.records);
-        let (id, beside) = records.begin(&call);
-        let count = records.all().len();
-        (id, beside, lock(&shared.hook).take_if(|hook| hook.at == count))
-    };
-    let end = |answer: Option<&Answer>, weather| lock(&shared.records).end(id, answer, weather);
-    if let Some(hook) = hook {
-        let passed = (hook.side == Side::After).then(|| shared.done(&request, &call));
-        end(None, Some("the test's hook"));
-        passed.transpose()?;
-        (hook.act)();
-        return Ok(());
-    }
-    let outcome = shared.fate(&request, &call, beside);
-    // Before the caller knows, who may make the next call at once.
-    match &outcome {
-        Ok(outcome) => end(outcome.answer.as_ref(), outcome.weather),
-        Err(_) => end(None, None),
-    }
-    let mut stream = stream;
-    match outcome?.answer {
-        Some(answer) => {
-            stream.write_all(&answer.to_bytes())?;
-            stream.shutdown(Shutdown::Write)
+    while let Some(request) = Request::read(&mut reader)? {
+        let mut stream = stream;
+        match shared.see(&request)? {
+            Seen::Answer(answer) => stream.write_all(&answer.to_bytes())?,
+            Seen::Reset => return SockRef::from(stream).set_linger(Some(Duration::ZERO)),
+            Seen::Nothing => return Ok(()),
         }
-        None => SockRef::from(stream).set_linger(Some(Duration::ZERO)),
     }
+    Ok(())
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -63,6 +63,14 @@ pub enum ConfigError {
          digits, `-` or `_`, in lower case, and begin with a letter or digit"
     )]
     Env(String),
+    /// A section of the file has such a name.
+    #[error("{path}: section [env.…]: {why}")]
+    Section {
+        /// Which file.
+        path: PathBuf,
+        /// The name.
+        why: Box<ConfigError>,
+    },
     /// The file cannot be read.
     #[error("cannot read {path}: {why}")]
     Unreadable {
@@ -201,7 +209,10 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
     let folder = path.parent().unwrap_or(Path::new(""));
     // The other environments too: a mistake in production's section is better found today.
     for other in file.env.keys().filter(|other| *other != env) {
-        check_env(other)?;
+        check_env(other).map_err(|why| ConfigError::Section {
+            path: path.clone(),
+            why: Box::new(why),
+        })?;
         settings(other, folder, &file, &Overrides::default()).map_err(|why| why.in_file(&path, other))?;
     }
     let mut settings = settings(env, folder, &file, overrides).map_err(|why| why.in_file(&path, env))?;

@@ -57,8 +57,8 @@ pub struct Local {
 pub enum ConnectError {
     /// The SDK's chain found no credentials.
     #[error(
-        "no AWS credentials{of}: {why}; set AWS_PROFILE to a profile of ~/.aws/config, or AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY, or use --local"
+        "no AWS credentials{of}: set AWS_PROFILE to a profile of ~/.aws/config, or AWS_ACCESS_KEY_ID and \
+         AWS_SECRET_ACCESS_KEY, or use --local. What was looked for: {why}"
     )]
     Credentials {
         /// The profile, where one is named: ` of the profile "x"`.

@@ -43,7 +43,7 @@ pub async fn run(args: LabelArgs) -> Result<(), Exit> {
     let scope = args.scope.open_deployed(&progress).await?;
     let outputs = outputs(&scope, &scope.store().await?);
     if outputs.is_empty() {
-        return Err(args.scope.nothing_deployed());
+        return Err(args.scope.nothing_deployed(&scope.home));
     }
     let output = |name: &str| {
         outputs.get(name).ok_or_else(|| {

@@ -90,7 +90,11 @@ pub async fn run(args: LoadArgs, stop: &Stop) -> Result<(), Exit> {
     let scope = args.scope.open_deployed(&progress).await?;
     let store = scope.store().await?;
     let outputs = outputs(&scope, &store);
-    let output = |name: &str| outputs.get(name).ok_or_else(|| args.scope.nothing_deployed());
+    let output = |name: &str| {
+        outputs
+            .get(name)
+            .ok_or_else(|| args.scope.nothing_deployed(&scope.home))
+    };
     let (endpoint, key_id, topic) = (
         output("api_endpoint")?,
         output("api_key_id")?,

@@ -24,7 +24,7 @@ pub async fn run(args: OutputArgs) -> Result<(), Exit> {
     let scope = args.scope.open_deployed(&progress).await?;
     let outputs = outputs(&scope, &scope.store().await?);
     if outputs.is_empty() {
-        return Err(args.scope.nothing_deployed());
+        return Err(args.scope.nothing_deployed(&scope.home));
     }
     let Some(name) = &args.name else {
         if args.json {

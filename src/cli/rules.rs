@@ -122,7 +122,7 @@ impl Candidate {
 async fn open(args: &ScopeArgs) -> Result<(Scope, Deployed), Exit> {
     let scope = args.open_deployed(&Progress::new()).await?;
     if outputs(&scope, &scope.store().await?).is_empty() {
-        return Err(args.nothing_deployed());
+        return Err(args.nothing_deployed(&scope.home));
     }
     let deployed = rules::deployed(&scope.aws, &scope.settings.env).await?;
     Ok((scope, deployed))
@@ -280,7 +280,7 @@ async fn compare(args: DryRunArgs) -> Result<(), Exit> {
     let outputs = outputs(&scope, &scope.store().await?);
     let table = outputs
         .get("dynamodb_table_name")
-        .ok_or_else(|| args.scope.nothing_deployed())?;
+        .ok_or_else(|| args.scope.nothing_deployed(&scope.home))?;
     let threshold = rules::threshold(&scope.aws, &scope.settings.env).await?;
     let records = records::read(&scope.aws, table).await?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();

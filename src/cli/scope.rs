@@ -13,6 +13,8 @@ use crate::stack::Stack;
 use crate::state::{Home, Lock, LockError, Place, Store};
 use crate::ui::Progress;
 use clap::Args;
+use clap::builder::{OsStringValueParser, TypedValueParser};
+use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -36,16 +38,16 @@ pub struct ScopeArgs {
     #[arg(long, conflicts_with = "local")]
     pub profile: Option<String>,
     /// The project: the folder with Cargo.toml and functions/ [default: this folder or the nearest one above it]
-    #[arg(long, env = "FRAUDCTL_PROJECT", value_name = "DIR")]
+    #[arg(long, env = "FRAUDCTL_PROJECT", value_name = "DIR", value_parser = OsStringValueParser::new().try_map(some_path))]
     pub project: Option<PathBuf>,
     /// The settings [default: fraudctl.toml in the project]
-    #[arg(long, env = "FRAUDCTL_CONFIG", value_name = "FILE")]
+    #[arg(long, env = "FRAUDCTL_CONFIG", value_name = "FILE", value_parser = OsStringValueParser::new().try_map(some_path))]
     pub config: Option<PathBuf>,
     /// Do not keep to AWS's rate limits: for emulators, which have none, and show at once what was made
     #[arg(long, env = "FRAUDCTL_UNPACED", value_parser = clap::builder::FalseyValueParser::new(), hide_short_help = true)]
     pub unpaced: bool,
     /// Where states are kept: a folder, or s3://BUCKET/PREFIX [default: fraudctl.toml's, else state/ in the project]
-    #[arg(long = "state", env = "FRAUDCTL_STATE", value_name = "PLACE")]
+    #[arg(long = "state", env = "FRAUDCTL_STATE", value_name = "PLACE", value_parser = OsStringValueParser::new().try_map(some_path))]
     pub state: Option<PathBuf>,
     /// For how many seconds the lock of a state on S3 binds after it was renewed last
     #[arg(long, env = "FRAUDCTL_LEASE_SECONDS", value_name = "N", default_value_t = 60, hide = true,
@@ -53,6 +55,14 @@ pub struct ScopeArgs {
     pub lease_seconds: u64,
     #[command(flatten)]
     pub(super) local_options: LocalOptions,
+}
+
+/// A path, which an empty variable is not: in continuous integration that is what an unset one looks like.
+fn some_path(given: OsString) -> Result<PathBuf, &'static str> {
+    if given.is_empty() {
+        return Err("it is empty: say where, or leave the flag out and unset its variable");
+    }
+    Ok(given.into())
 }
 
 /// How the functions are built.
@@ -146,23 +156,24 @@ impl ScopeArgs {
         if self.local {
             let project = self.project()?;
             let settings = self.settings(&BuildArgs::default())?;
-            if let Location::Folder(folder) = self.location(&project, settings.state.as_ref())?
-                && Store::of_env(&Home::File(self.file(&folder)), &self.env)
-                    .await?
-                    .is_none()
-            {
-                return Err(self.nothing_deployed());
+            if let Location::Folder(folder) = self.location(&project, settings.state.as_ref())? {
+                let home = Home::File(self.file(&folder));
+                if Store::of_env(&home, &self.env).await?.is_none() {
+                    return Err(self.nothing_deployed(&home));
+                }
             }
         }
         self.open(&BuildArgs::default(), progress).await
     }
 
-    /// There is nothing here to be used.
-    pub fn nothing_deployed(&self) -> Exit {
-        let local = if self.local { " --local" } else { "" };
+    /// There is nothing to be used, as far as this state tells.
+    pub fn nothing_deployed(&self, home: &Home) -> Exit {
         Exit::failed(format!(
-            "nothing is deployed in environment {} here; run `fraudctl up{local} --env {}` first",
-            self.env, self.env
+            "nothing is deployed in environment {}, as far as {} tells. If its state is elsewhere, name the place with \
+             --state, FRAUDCTL_STATE or the key `state` in fraudctl.toml; else deploy it with `fraudctl up {}`",
+            self.env,
+            home.at(),
+            self.flags().join(" ")
         ))
     }
 

@@ -47,7 +47,7 @@ pub async fn run(args: SendArgs) -> Result<(), Exit> {
     let scope = args.scope.open_deployed(&progress).await?;
     let outputs = outputs(&scope, &scope.store().await?);
     if outputs.is_empty() {
-        return Err(args.scope.nothing_deployed());
+        return Err(args.scope.nothing_deployed(&scope.home));
     }
     let answer = through(&scope, &outputs, &transaction).await?;
     if args.json {

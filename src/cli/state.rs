@@ -169,11 +169,11 @@ async fn show(args: &ShowArgs) -> Result<(), Exit> {
 async fn rm(args: &RmArgs, stop: &Stop) -> Result<(), Exit> {
     let home = home(&args.scope).await?;
     // First without the lock, which makes a file: what is not there leaves no trace.
-    find(&remembered(&args.scope, &home).await?, &args.address).and_then(forgettable)?;
+    find(&remembered(&args.scope, &home).await?, &args.address).and_then(|found| forgettable(&args.scope, found))?;
     let lock = lock(&home, "state rm", &args.scope, stop).await?;
     let store = lock.open_env(&args.scope.env).await?;
-    let mut store = store.ok_or_else(|| args.scope.nothing_deployed())?;
-    let (address, record) = find(&store, &args.address).and_then(forgettable)?;
+    let mut store = store.ok_or_else(|| args.scope.nothing_deployed(&home))?;
+    let (address, record) = find(&store, &args.address).and_then(|found| forgettable(&args.scope, found))?;
     let address = address.clone();
     print::remark(format_args!(
         "{address}, a {}, will be forgotten. It stays in AWS; the next `up` or `down` finds it again by its name and tags.",
@@ -259,7 +259,8 @@ async fn previous(home: &Home, env: &str) -> Result<Store, Exit> {
     match Store::previous(home, env).await {
         Ok(Some(store)) => Ok(store),
         Ok(None) => Err(Exit::failed(format!(
-            "there is no whole state before {} to go back to; nothing was changed. If it is damaged, {current}: {anew}",
+            "there is no whole state before {} to go back to; nothing was changed. If that one is damaged, {current}: \
+             {anew}. If there is none, look whether its place or --env is another one",
             home.at()
         ))),
         Err(StoreError::Damaged { at, why }) => Err(Exit::failed(format!(
@@ -276,6 +277,15 @@ async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
     let from = home(scope).await?;
     let to = scope.other_home(&args.to, &Progress::new()).await?;
     if from.is(&to) {
+        if Store::of_env(&from, &scope.env).await?.is_none() {
+            return Err(Exit::failed(format!(
+                "{} is where the state is looked for, and there is none; nothing was moved. If it is elsewhere still, say \
+                 from where: `fraudctl state move {} --env {} --state OLD_PLACE`",
+                to.at(),
+                args.to.display(),
+                scope.env
+            )));
+        }
         print::remark(format_args!("the state is kept at {} already", to.at()));
         return Ok(());
     }
@@ -343,7 +353,7 @@ fn moved_already(scope: &ScopeArgs, from: &Home, to: &Home, serial: u64) {
 
 async fn remembered(scope: &ScopeArgs, home: &Home) -> Result<Store, Exit> {
     let found = Store::of_env(home, &scope.env).await?;
-    found.ok_or_else(|| scope.nothing_deployed())
+    found.ok_or_else(|| scope.nothing_deployed(home))
 }
 
 fn find<'a>(store: &'a Store, address: &str) -> Result<(&'a Address, &'a Record), Exit> {
@@ -356,15 +366,19 @@ fn find<'a>(store: &'a Store, address: &str) -> Result<(&'a Address, &'a Record)
 }
 
 /// Refuses what nothing would find again: a predecessor is in its successor's record, and nowhere else.
-fn forgettable<'a>((address, record): (&'a Address, &'a Record)) -> Result<(&'a Address, &'a Record), Exit> {
+fn forgettable<'a>(
+    scope: &ScopeArgs,
+    (address, record): (&'a Address, &'a Record),
+) -> Result<(&'a Address, &'a Record), Exit> {
     let left: Vec<String> = record.retiring.iter().map(identified).collect();
     if left.is_empty() {
         return Ok((address, record));
     }
     Err(Exit::failed(format!(
         "{address} has replaced what is still to be removed ({}), and only its record knows of that; nothing was forgotten. \
-         Run `fraudctl up` or `fraudctl down` first, which removes it",
-        left.join(", ")
+         `fraudctl up {}` removes it",
+        left.join(", "),
+        scope.flags().join(" ")
     )))
 }
 

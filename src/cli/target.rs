@@ -39,6 +39,12 @@ impl TargetArgs {
         if !folder.is_dir() {
             return Err(Exit::usage(format!("{flag}: there is no folder {}", folder.display())));
         }
+        if path.is_dir() {
+            return Err(Exit::usage(format!(
+                "{flag}: {} is a folder; name a file",
+                path.display()
+            )));
+        }
         // A link that leads nowhere is there, too.
         if self.force || is_no_file(path) || fs::symlink_metadata(path).is_err() {
             Ok(())
@@ -117,7 +123,7 @@ fn folder(path: &Path) -> &Path {
 }
 
 fn is_no_file(path: &Path) -> bool {
-    path.metadata().is_ok_and(|there| !there.is_file() && !there.is_dir())
+    path.metadata().is_ok_and(|there| !there.is_file())
 }
 
 fn stands(flag: &str, path: &Path) -> Exit {
@@ -191,7 +197,9 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_told_before_the_work() {
+    fn a_folder_that_is_not_there_or_not_a_file_is_told_before_the_work() {
+        let said = FORCE.check("--out", Path::new("/")).unwrap_err().message;
+        assert!(said.contains("/ is a folder"), "{said}");
         let said = KEEP.check("--out", Path::new("/nowhere/x")).unwrap_err().message;
         assert!(said.contains("there is no folder /nowhere"), "{said}");
     }

@@ -231,7 +231,7 @@ async fn stored(args: &ScopeArgs) -> Result<Vec<Record>, Exit> {
     let outputs = outputs(&scope, &scope.store().await?);
     let table = outputs
         .get("dynamodb_table_name")
-        .ok_or_else(|| args.nothing_deployed())?;
+        .ok_or_else(|| args.nothing_deployed(&scope.home))?;
     Ok(records::read(&scope.aws, table).await?)
 }
 

@@ -47,8 +47,8 @@ pub enum StoreError {
     },
     /// It is no state, or only a part of one.
     #[error(
-        "the state {at} is damaged ({why}); nothing was changed. `fraudctl state recover` goes back to the one before \
-         it. Or put a good copy back, or {}: `fraudctl up` then finds what exists by names and ownership tags and writes \
+        "the state {at} is damaged ({why}); nothing was changed. `fraudctl state recover`, with the flags of this command, goes \
+         back to the one before it. Or put a good copy back, or {}: `fraudctl up` then finds what exists by names and ownership tags and writes \
          it anew",
         set_aside(.at)
     )]

@@ -1,4 +1,4 @@
-use super::error::StoreError;
+use super::error::{StoreError, set_aside};
 use super::home::may_have_arrived;
 use super::lock::Lock;
 use super::record::State;
@@ -28,7 +28,9 @@ pub enum MoveError {
     /// A state of the environment stands at the new home.
     #[error(
         "{to} holds a state of this environment already (serial {theirs}; {from} has serial {ours}{same}); nothing was \
-         moved. Look at both with `fraudctl state list`, and remove the one that is not to stay"
+         moved. Look at both with `fraudctl state list --state PLACE`, and take the one that is not to stay out of use: {}, or {}",
+        set_aside(.from),
+        set_aside(.to)
     )]
     Occupied {
         /// Where it was to be moved from.
@@ -43,7 +45,10 @@ pub enum MoveError {
         same: &'static str,
     },
     /// There is no state to move.
-    #[error("there is no state at {0} to move; nothing was moved")]
+    #[error(
+        "there is no state at {0} to move; nothing was moved. A new environment needs no move: name the place with --state, \
+         FRAUDCTL_STATE or the key `state` in fraudctl.toml, and run `fraudctl up`"
+    )]
     Nothing(String),
     /// What was written is not what was read back.
     #[error("{0} holds another state than was written there; the old one stays in use")]

@@ -579,27 +579,27 @@ fn before_anything_is_deployed_there_is_nothing_to_use() {
         place.refuses(
             &["output"],
             1,
-            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev"],
         ),
         place.refuses(
             &["output", "api_key"],
             1,
-            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev"],
         ),
         place.refuses(
             &["output", "--json"],
             1,
-            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev"],
         ),
         place.refuses(
             &["send"],
             1,
-            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev"],
         ),
         place.refuses(
             &["send", "--json"],
             1,
-            &["nothing is deployed in environment dev", "`fraudctl up --env dev`"],
+            &["nothing is deployed in environment dev", "`fraudctl up --env dev"],
         ),
     ];
     assert!(runs.iter().all(|run| run.stdout.is_empty()), "{runs:#?}");

@@ -37,6 +37,10 @@ fn what_is_remembered_is_listed_shown_and_forgotten_without_aws() {
     let text = offline(&env, &["state", "list"]).exits(0).stdout;
     assert_eq!(text.lines().count(), 60, "{text}");
 
+    let here = env.state_folder();
+    let run = offline(&env, &["state", "move", here.to_str().expect("text")]).exits(0);
+    assert!(run.stderr.contains("is kept at"), "{run:#?}");
+
     let queue = "messaging.alerts_queue";
     let shown = offline(&env, &["state", "show", queue, "--json"]).exits(0).json();
     assert_eq!(shown["kind"], "sqs.queue", "{shown:#}");
@@ -141,7 +145,7 @@ fn what_cannot_be_recovered_says_what_is_damaged_and_what_to_do() {
 }
 
 #[test]
-fn a_move_to_where_it_is_or_of_nothing_leaves_no_trace() {
+fn a_move_to_where_it_would_be_or_of_nothing_leaves_no_trace() {
     let env = Environment::new();
     let folder = env.state_folder();
     let link = tempfile::tempdir().expect("a folder");
@@ -149,8 +153,8 @@ fn a_move_to_where_it_is_or_of_nothing_leaves_no_trace() {
     symlink(folder, &link).expect("a link");
     let again = folder.join("..").join(folder.file_name().expect("a name"));
     for same in [&folder.to_path_buf(), &link, &again] {
-        let run = offline(&env, &["state", "move", same.to_str().expect("text")]).exits(0);
-        assert!(run.stderr.contains("is kept at"), "{run:#?}");
+        let run = offline(&env, &["state", "move", same.to_str().expect("text")]).exits(1);
+        assert!(run.stderr.contains("there is none; nothing was moved"), "{run:#?}");
     }
     let to = folder.join("new");
     let to = to.to_str().expect("text");

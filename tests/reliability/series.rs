@@ -26,6 +26,8 @@ pub enum Series {
     SharedDown(Side),
     /// `up` is killed as it enters this system call, of which every write of the state makes one or two.
     StateWrite(&'static str),
+    /// The same of `down`; the next `down` finishes.
+    StateWriteOfDown(&'static str),
 }
 
 /// Where within a run.
@@ -45,7 +47,7 @@ const SETTINGS: [&str; 2] = [
      [processor]\nmemory_mb = 1024\n",
 ];
 
-/// So many writes of the state by one thread are to be expected of every `up`.
+/// So many writes of the state by one thread are to be expected of every `up` and `down`.
 const WRITES: usize = 20;
 
 const UP: [&str; 3] = ["up", "--yes", "--json"];
@@ -70,7 +72,9 @@ impl Series {
             Self::SharedDown,
         ];
         let calls = by_call.iter().flat_map(|series| sides.map(series));
-        calls.chain(STEPS_OF_A_WRITE.map(Self::StateWrite)).collect()
+        let writes = STEPS_OF_A_WRITE.map(Self::StateWrite).into_iter();
+        let writes = writes.chain(STEPS_OF_A_WRITE.map(Self::StateWriteOfDown));
+        calls.chain(writes).collect()
     }
 
     /// As the table tells it.
@@ -86,6 +90,9 @@ impl Series {
             Self::SharedUp(side) => ("with the state in a bucket, `up` killed %, then `up`", side),
             Self::SharedDown(side) => ("with the state in a bucket, `down` killed %, then `down`", side),
             Self::StateWrite(step) => return format!("`up` killed in a state write, before its `{step}`, then `up`"),
+            Self::StateWriteOfDown(step) => {
+                return format!("`down` killed in a state write, before its `{step}`, then `down`");
+            }
         };
         let side = match side {
             Side::Before => "before a call",
@@ -120,7 +127,7 @@ impl Series {
                 differ(stage);
                 stage.calls_of(&UP)
             }
-            Self::Down(_) | Self::DownThenUp(_) | Self::SharedDown(_) => {
+            Self::Down(_) | Self::DownThenUp(_) | Self::SharedDown(_) | Self::StateWriteOfDown(_) => {
                 standing(stage);
                 let calls = stage.calls_of(&DOWN);
                 stage.assert_empty();
@@ -129,7 +136,7 @@ impl Series {
         };
         match self {
             // Far fewer than are written. Counted by thread, of which several may write.
-            Self::StateWrite(_) => (WRITES, Vec::new()),
+            Self::StateWrite(_) | Self::StateWriteOfDown(_) => (WRITES, Vec::new()),
             _ => (calls.len(), calls),
         }
     }
@@ -194,6 +201,12 @@ impl Series {
                 learnt(stage);
                 let killed = stage.killed_in(&UP, step, at);
                 stage.mended();
+                stage.emptied();
+                killed.then(|| step.to_owned())
+            }
+            Self::StateWriteOfDown(step) => {
+                standing(stage);
+                let killed = stage.killed_in(&DOWN, step, at);
                 stage.emptied();
                 killed.then(|| step.to_owned())
             }

@@ -63,12 +63,12 @@ pub(super) struct Claim {
 #[derive(Clone, Debug, Error)]
 pub enum LockError {
     /// Somebody else has it.
-    #[error("{}", held(.at, .holder.as_ref(), .lapses.as_deref()))]
+    #[error("{}", held(.at, .holder.as_deref(), .lapses.as_deref()))]
     Held {
         /// The lock.
         at: String,
         /// Who has it, where that can be read.
-        holder: Option<Holder>,
+        holder: Option<Box<Holder>>,
         /// When it binds no longer, where it ends by itself.
         lapses: Option<String>,
     },

@@ -132,7 +132,7 @@ impl Lease {
                         Judgement::Binds(lapses) => {
                             return Err(LockError::Held {
                                 at,
-                                holder: theirs.map(|claim| claim.holder),
+                                holder: theirs.map(|claim| Box::new(claim.holder)),
                                 lapses: Some(lapses),
                             });
                         }

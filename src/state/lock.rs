@@ -245,7 +245,7 @@ fn alone(mut file: File, path: &Path) -> Result<File, LockError> {
             let _ = file.read_to_string(&mut text);
             Err(LockError::Held {
                 at: path.display().to_string(),
-                holder: serde_json::from_str(&text).ok(),
+                holder: serde_json::from_str(&text).ok().map(Box::new),
                 lapses: None,
             })
         }

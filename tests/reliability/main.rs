@@ -11,6 +11,7 @@
 
 mod series;
 mod stage;
+mod stand_in;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;
@@ -154,10 +155,9 @@ fn measure(options: &Options) -> Table {
     }
     drop(stage);
     let count = points.len();
-    // Some of every kind after the other, so that whatever time there is, it is for all. Within a round in groups of one
-    // kind, so that an account is used for what it was prepared for.
+    // Some of every kind after the other, so that whatever time there is, it is for all.
     points.sort_by_key(|(round, _)| *round);
-    let queue = Mutex::new(points.into_iter().map(|(_, point)| point).collect());
+    let queue = Mutex::new(VecDeque::from(points));
     let tried = Mutex::new(Vec::new());
     thread::scope(|scope| {
         for emulator in &emulators {
@@ -199,17 +199,20 @@ fn fnv(text: &str) -> u64 {
 fn work(
     emulator: &Emulator,
     found: &Arc<Found>,
-    queue: &Mutex<VecDeque<Point>>,
+    queue: &Mutex<VecDeque<(usize, Point)>>,
     tried: &Mutex<Vec<Tried>>,
     until: Option<Instant>,
 ) {
-    let mut stage = Stage::new(emulator, found, false);
+    let fresh = |shared| Stage::new(emulator, found, shared);
+    let mut stages = [fresh(false), fresh(true)];
     while until.is_none_or(|until| Instant::now() < until) {
-        let Some(point) = lock(queue).pop_front() else { return };
-        if point.series.is_shared() != stage.is_shared() {
-            stage = Stage::new(emulator, found, point.series.is_shared());
-        }
-        let result = panic::catch_unwind(AssertUnwindSafe(|| point.series.run(&mut stage, point.at)));
+        let standing = stages.each_ref().map(Stage::remembers);
+        let Some(point) = next(&mut lock(queue), standing) else {
+            return;
+        };
+        let stage = &mut stages[usize::from(point.series.is_shared())];
+        stage.count();
+        let result = panic::catch_unwind(AssertUnwindSafe(|| point.series.run(stage, point.at)));
         let (at, lost) = match result {
             Ok(at) => (at, None),
             Err(why) => (None, Some(said(&*why))),
@@ -220,7 +223,7 @@ fn work(
         }
         // What is left of a failure must not be taken for the fault of the next point.
         if lost.is_some() || stage.is_worn() {
-            stage = Stage::new(emulator, found, point.series.is_shared());
+            *stage = fresh(point.series.is_shared());
         }
         let mut tried = lock(tried);
         tried.push(Tried { point, at, lost });
@@ -228,6 +231,16 @@ fn work(
             println!("{} points done, {} to go", tried.len(), lock(queue).len());
         }
     }
+}
+
+/// Of the round that is under way, a point that begins with what is there: with nothing, or with something that stands,
+/// which is told for the state in a folder and for the one in a bucket. If there is none, another.
+fn next(queue: &mut VecDeque<(usize, Point)>, standing: [bool; 2]) -> Option<Point> {
+    let (round, _) = *queue.front()?;
+    let fits = |series: Series| standing[usize::from(series.is_shared())] == series.is_about_standing();
+    let mut now = queue.iter().take_while(|(of, _)| *of == round);
+    let index = now.position(|(_, point)| fits(point.series)).unwrap_or(0);
+    queue.remove(index).map(|(_, point)| point)
 }
 
 fn said(panic: &(dyn std::any::Any + Send)) -> String {

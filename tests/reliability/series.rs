@@ -112,6 +112,19 @@ impl Series {
         matches!(self, Self::SharedUp(_) | Self::SharedDown(_))
     }
 
+    /// Does it begin with something that stands? Otherwise with nothing.
+    pub fn is_about_standing(self) -> bool {
+        match self {
+            Self::Update(_)
+            | Self::UpdateThenDown(_)
+            | Self::Down(_)
+            | Self::DownThenUp(_)
+            | Self::SharedDown(_)
+            | Self::StateWriteOfDown(_) => true,
+            Self::Up(_) | Self::UpThenDown(_) | Self::Unanswered(_) | Self::SharedUp(_) | Self::StateWrite(_) => false,
+        }
+    }
+
     /// How many points there are, and the calls of an undisturbed run where points are calls.
     pub fn extent(self, stage: &mut Stage) -> (usize, Vec<Call>) {
         let calls = match self {
@@ -141,7 +154,8 @@ impl Series {
         }
     }
 
-    /// Tries one point, and asserts what must hold. What it was killed at, where the run lived to come there.
+    /// Tries one point, and asserts what must hold. What it was killed at, where the run lived to come there. What
+    /// stands then is there for the next point: some of those begin with taking it away.
     #[track_caller]
     pub fn run(self, stage: &mut Stage, at: usize) -> Option<String> {
         let told = |call: Option<Call>| call.map(|call| format!("{} {}", call.service, call.operation));
@@ -150,7 +164,6 @@ impl Series {
                 learnt(stage);
                 let call = stage.killed(&UP, at, side);
                 stage.mended();
-                stage.emptied();
                 told(call)
             }
             Self::UpThenDown(side) => {
@@ -194,14 +207,12 @@ impl Series {
                 learnt(stage);
                 let call = stage.unanswered(&UP, at, side);
                 stage.assert_whole();
-                stage.emptied();
                 told(call)
             }
             Self::StateWrite(step) => {
                 learnt(stage);
                 let killed = stage.killed_in(&UP, step, at);
                 stage.mended();
-                stage.emptied();
                 killed.then(|| step.to_owned())
             }
             Self::StateWriteOfDown(step) => {

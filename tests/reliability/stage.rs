@@ -9,13 +9,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::stand_in;
 use crate::support::read::outputs;
 use crate::support::{Call, Emulator, Environment, Proxy, Run, Running, Side, wait_until};
 
 /// How long a process that was killed may take to be gone.
 const GONE_WITHIN: Duration = Duration::from_secs(20);
 /// After so many points a fresh account is taken: keys that await their deletion make every list longer.
-const POINTS_PER_ACCOUNT: usize = 20;
+const POINTS_PER_ACCOUNT: usize = 40;
 
 /// What an independent client found when everything should have been mended.
 #[derive(Debug, Default)]
@@ -90,16 +91,25 @@ impl Stage {
         }
     }
 
-    /// Counts a point; whether this account has seen enough of them.
-    pub fn is_worn(&mut self) -> bool {
+    /// Counts a point.
+    pub fn count(&mut self) {
         self.points += 1;
-        self.points >= POINTS_PER_ACCOUNT
+    }
+
+    /// Whether this account has seen enough points. Not while something stands there, which would go on to work.
+    pub fn is_worn(&self) -> bool {
+        self.points >= POINTS_PER_ACCOUNT && !self.remembers()
     }
 
     /// The command behind the proxy.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.env.command(args);
-        command.env("AWS_ENDPOINT_URL", self.proxy.endpoint());
+        let project = stand_in::project();
+        command
+            .env("AWS_ENDPOINT_URL", self.proxy.endpoint())
+            .env("FRAUDCTL_PROJECT", project)
+            // Not where the real functions are.
+            .env("CARGO_TARGET_DIR", project.join("target"));
         if let Some(bucket) = &self.bucket {
             command.args(["--state", &format!("s3://{bucket}/team")]);
         }

@@ -1,6 +1,6 @@
 //! What an answer that something does not exist means to whoever asked.
 
-use crate::resource::Failure;
+use crate::resource::{Class, Failure};
 
 /// What a read brought; `None` where there is nothing to read.
 pub(super) fn present<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
@@ -11,6 +11,13 @@ pub(super) fn present<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure>
     }
 }
 
+/// What a read that finds nothing would answer, of an operation that lists.
+pub(super) fn absent(operation: &str, name: &str) -> Failure {
+    let mut why = Failure::new(operation, "NotFound", format!("there is no {name}"));
+    why.class = Class::NotFound;
+    why
+}
+
 /// The outcome of a delete: gone already is success.
 pub(super) fn gone<T>(deleted: Result<T, Failure>) -> Result<(), Failure> {
     present(deleted).map(drop)
@@ -19,7 +26,6 @@ pub(super) fn gone<T>(deleted: Result<T, Failure>) -> Result<(), Failure> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::resource::Class;
 
     fn failed(class: Class) -> Result<u32, Failure> {
         let mut why = Failure::new("apigateway:GetModel", "Code", "");

@@ -95,6 +95,9 @@ const TABLE: &[Row] = &[
     Row("dynamodb", "ValidationException", "kms.model.NotFoundException", Propagating),
     Row("dynamodb", "LimitExceededException", "simultaneously", Busy),
     Row("dynamodb", "LimitExceededException", "Too many operations", Busy),
+    // https://github.com/hashicorp/terraform-provider-aws/issues/39275
+    Row("dynamodb", "SubscriberLimitExceeded", "", Busy),
+    Row("dynamodb", "", "SubscriberLimitExceeded", Busy),
     Row("dynamodb", "TableNotFoundException", "", Final(Class::NotFound)),
     Row("dynamodb", "ProvisionedThroughputExceededException", "", Throttled),
     Row("dynamodb", "TransactionInProgressException", "", Busy),

@@ -1,12 +1,26 @@
 //! Tags: which are ours to see, how a service takes them, and how those of a resource become the desired ones.
 
-use crate::resource::{Failure, Tags};
+use crate::resource::{Failure, Owner, TAG_REGION, Tags};
 use std::fmt::Display;
 use std::future::Future;
 
 /// The tags that are not AWS's own.
 pub(super) fn ours(tags: impl IntoIterator<Item = (String, String)>) -> Tags {
     tags.into_iter().filter(|(key, _)| !key.starts_with("aws:")).collect()
+}
+
+/// Whose something is by the region in its tags, where AWS keeps it for all regions at once: what serves the environment of
+/// one region is not that of another, though it has the same name.
+pub(super) fn owner(tags: &Tags, region: &str) -> Owner {
+    match tags.get(TAG_REGION) {
+        Some(of) if of != region => Owner::Foreign {
+            why: format!(
+                "it serves the region {of}, by its tag {TAG_REGION}; use another environment name in {region}"
+            ),
+            adoptable: false,
+        },
+        _ => Owner::Usual,
+    }
 }
 
 /// Tags as a list of a service's own type, which `build` makes of a key and a value. `operation` takes them.
@@ -86,6 +100,15 @@ mod tests {
         );
         let why = list(&tags(&[("a", "")]), "sns:TagResource", build).unwrap_err();
         assert_eq!(why.to_string(), "sns:TagResource: InvalidTag: a has no value");
+    }
+
+    #[test]
+    fn what_serves_another_region_is_not_ours_and_what_says_nothing_of_a_region_is_as_usual() {
+        let of = |region: &[(&str, &str)]| owner(&tags(region), "eu-west-1");
+        assert_eq!(of(&[]), Owner::Usual);
+        assert_eq!(of(&[("fraudctl:region", "eu-west-1")]), Owner::Usual);
+        let theirs = of(&[("fraudctl:region", "us-east-1")]);
+        assert!(matches!(theirs, Owner::Foreign { why, adoptable: false } if why.contains("us-east-1")));
     }
 
     #[tokio::test]

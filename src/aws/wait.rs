@@ -1,5 +1,6 @@
 //! Waiting until a service knows what was made just now.
 
+use super::absent::present;
 use crate::resource::{Class, Failure};
 use std::future::Future;
 use std::time::Duration;
@@ -29,6 +30,28 @@ where
     }
 }
 
+/// What describes something, and its tags, which tell whose it is; `None` when it is not there. What is described but has
+/// no tags to tell was made just now, or has just been deleted: both are asked for again until they agree, because without
+/// its tags it would look like nobody's.
+pub(super) async fn with_tags<D, T, F, G>(
+    what: &str,
+    describe: impl Fn() -> F,
+    tags: impl Fn() -> G,
+) -> Result<Option<(D, T)>, Failure>
+where
+    F: Future<Output = Result<D, Failure>>,
+    G: Future<Output = Result<T, Failure>>,
+{
+    let both = || async {
+        let (described, tags) = tokio::join!(describe(), tags());
+        match present(described)? {
+            Some(described) => tags.map(|tags| Some((described, tags))),
+            None => Ok(None),
+        }
+    };
+    once_known(what, both).await
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -51,6 +74,34 @@ mod tests {
     async fn what_is_not_known_yet_is_asked_for_again() {
         let (result, calls) = second_time_lucky(Class::NotFound).await;
         assert_eq!((result.unwrap(), calls), (1, 2));
+    }
+
+    fn unknown() -> Failure {
+        let mut why = Failure::new("sns:ListTagsForResource", "NotFound", "message");
+        why.class = Class::NotFound;
+        why
+    }
+
+    #[tokio::test]
+    async fn what_is_described_and_has_no_tags_yet_is_not_taken_for_absent() {
+        let calls = AtomicU32::new(0);
+        let tags = || async {
+            if calls.fetch_add(1, SeqCst) == 0 {
+                Err(unknown())
+            } else {
+                Ok("tags")
+            }
+        };
+        let found = with_tags("it", || async { Ok("described") }, tags).await;
+        assert_eq!(found.unwrap(), Some(("described", "tags")));
+    }
+
+    #[tokio::test]
+    async fn what_is_not_described_is_absent_whatever_its_tags_say() {
+        for tags in [Ok("tags"), Err(unknown())] {
+            let found = with_tags("it", || async { Err::<(), _>(unknown()) }, || async { tags.clone() }).await;
+            assert_eq!(found.unwrap(), None);
+        }
     }
 
     #[tokio::test]

@@ -1,18 +1,16 @@
 use super::deploy::{ApplyArgs, Deployment};
 use super::exit::Exit;
-use super::protect;
-use super::scope::{BuildArgs, ScopeArgs};
+use super::scope::{BuildArgs, Scope, ScopeArgs};
 use super::stop::Stop;
-use crate::engine::{Plan, look_again, survey, unknown};
+use super::{interrupted, protect};
+use crate::aws::logs::group::Group;
+use crate::engine::{Action, Begun, Change, Plan, survey};
 use crate::operate::load::tap;
-use crate::resource::{Address, Kinds};
+use crate::resource::{Kinds, Owner, Reconciler};
 use crate::ui::Progress;
 use clap::Args;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
-
-/// How long AWS may need to show what was made a moment ago: IAM and KMS promise seconds, and ten are seen.
-const SHOWN_WITHIN: Duration = Duration::from_secs(30);
 
 /// Removes every resource of an environment, also those that a lost state no longer knows: they are found by their names
 /// and ownership tags. What is not ours is never touched. An environment with `protect = true` is refused. The KMS key is
@@ -25,6 +23,10 @@ pub struct DownArgs {
     apply: ApplyArgs,
 }
 
+/// For so long a function or a topic that was removed may still write to its log, which makes the group anew: IAM takes
+/// seconds to withdraw a right, and Lambda hands over its last lines late.
+const WRITTEN_WITHIN: Duration = Duration::from_secs(15);
+
 pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
     let begun = Instant::now();
     let progress = Arc::new(Progress::new());
@@ -35,26 +37,7 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
     let (graph, kinds) = scope.desired(None, &progress)?;
     let mut live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     // What is not found now is forgotten, so it is looked for as long as AWS may need to show it.
-    let unsure = unknown(&live, &store.state);
-    if !unsure.is_empty() && scope.aws.is_paced() {
-        let names: Vec<&str> = unsure.iter().map(Address::as_str).collect();
-        progress.say(&format!(
-            "note: a run that was interrupted may have made {}; looking for up to {} s whether it did",
-            names.join(", "),
-            SHOWN_WITHIN.as_secs()
-        ));
-        // Lists that were read for all are of no use any more.
-        kinds.begin_changes();
-        look_again(
-            &mut live,
-            &unsure,
-            &store.state,
-            &kinds,
-            &scope.settings.env,
-            SHOWN_WITHIN,
-        )
-        .await?;
-    }
+    interrupted::look(&scope, &kinds, &store.state, &mut live, Begun::Made, &progress).await?;
     let plan = Plan::towards_nothing(&graph, &store.state, &live, &kinds)?;
     let protected = protect::by_aws(&plan, &store.state, args.scope.profile.as_deref());
     protected.explain(&progress);
@@ -69,6 +52,7 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
         stop,
     };
     deployment.run(store).await?;
+    remove_what_came_back(&scope, &kinds, &plan, &progress).await;
     // What a killed `load` left behind belongs to the environment as well.
     match tap::remove_queues(&scope.aws, &scope.settings.env, u64::MAX).await {
         Ok(queues) => queues
@@ -79,4 +63,39 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
         )),
     }
     Ok(())
+}
+
+/// Removes the log groups that were made anew after they were removed, by whoever still wrote to them.
+async fn remove_what_came_back(scope: &Scope, kinds: &dyn Kinds, plan: &Plan, progress: &Progress) {
+    let Some(kind) = kinds.get(Group::KIND) else { return };
+    let removed = |change: &&Change| change.kind == Group::KIND && change.action == Action::Delete && !change.retired;
+    let groups: Vec<&Change> = plan.changes.iter().filter(removed).collect();
+    if groups.is_empty() || !scope.aws.is_paced() {
+        return;
+    }
+    progress.say(&format!(
+        "note: looking for {} s whether somebody still writes to the logs that were removed",
+        WRITTEN_WITHIN.as_secs()
+    ));
+    tokio::time::sleep(WRITTEN_WITHIN).await;
+    let env = &scope.settings.env;
+    for change in groups {
+        let Some(live) = &change.live else { continue };
+        let found = match kind.observe(&change.address, env, &live.spec, None).await {
+            Ok(Some(found)) if found.owner == Owner::Ours => kind.delete(&found).await.map(|()| true),
+            Ok(_) => Ok(false),
+            Err(why) => Err(why),
+        };
+        match found {
+            Ok(true) => progress.say(&format!(
+                "removed {} once more: it had been written to while its writers went",
+                change.address
+            )),
+            Ok(false) => {}
+            Err(why) => progress.say(&format!(
+                "note: whether {} was made anew by who still wrote to it is not known: {why}",
+                change.address
+            )),
+        }
+    }
 }

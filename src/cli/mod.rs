@@ -8,6 +8,7 @@ mod down;
 mod duration;
 mod eval;
 mod exit;
+mod interrupted;
 mod json;
 mod label;
 mod load;

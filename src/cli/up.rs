@@ -3,8 +3,8 @@ use super::deploy::{ApplyArgs, Deployment};
 use super::exit::Exit;
 use super::scope::{BuildArgs, Scope, ScopeArgs};
 use super::stop::Stop;
-use super::{print, protect, send};
-use crate::engine::{Plan, survey};
+use super::{interrupted, print, protect, send};
+use crate::engine::{Begun, Plan, survey};
 use crate::operate::preflight;
 use crate::ui::Progress;
 use clap::Args;
@@ -40,13 +40,12 @@ pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
     let lock = scope.lock("up", stop).await?;
     let store = scope.store_of(&lock).await?;
     let (graph, kinds) = scope.desired(Some(builder), &progress)?;
-    let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
+    let mut live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
+    interrupted::look(&scope, &kinds, &store.state, &mut live, Begun::Removed, &progress).await?;
     let plan = Plan::towards(&graph, &store.state, &live, &kinds, &args.adopt.addresses())?;
     args.adopt.explain(&plan, &kinds, &progress);
-    if let Some(unknown) = preflight::check(&scope.aws, &plan).await? {
-        progress.say(&format!(
-            "note: the quota of concurrent executions was not checked: {unknown}"
-        ));
+    if let Some(unknown) = preflight::check(&scope.aws, &plan, &store.state).await? {
+        progress.say(&format!("note: not everything could be checked beforehand: {unknown}"));
     }
     if let Some(why) = preflight::live_rules(&scope.aws, &plan).await {
         progress.say(&format!("note: {why}"));

@@ -2,7 +2,7 @@ use super::*;
 use crate::engine::fake::{
     BINARY, BUCKET, Cloud, Death, ENV, FUNCTION, Fault, KEY, KINDS, Operation, PART, QUEUE, Traits, tags,
 };
-use crate::engine::{Cause, Graph, Node, PlanError, Survey, look_again, survey, unknown};
+use crate::engine::{Begun, Cause, Graph, Node, PlanError, Survey, leaving, look_again, survey, unknown};
 use crate::resource::Handle;
 
 use crate::state::{GroupCommit, Home, Place, Retired, Store};
@@ -483,7 +483,7 @@ fn what_a_dead_run_made_and_is_not_shown_yet_is_looked_for_before_it_is_forgotte
         // No patience, no look.
         for (patience, found) in [(0, false), (60, true)] {
             let patience = Duration::from_secs(patience);
-            let looked = look_again(&mut live, &unsure, &state, &bench.cloud, ENV, patience).await;
+            let looked = look_again(&mut live, Begun::Made, &unsure, &state, &bench.cloud, ENV, patience).await;
             looked.unwrap();
             assert_eq!(live.live.contains_key(&at("bucket")), found, "{patience:?}");
         }
@@ -492,9 +492,53 @@ fn what_a_dead_run_made_and_is_not_shown_yet_is_looked_for_before_it_is_forgotte
         bench.cloud.lose("bucket");
         let mut live = Survey::default();
         let patience = Duration::from_millis(50);
-        let looked = look_again(&mut live, &unsure, &state, &bench.cloud, ENV, patience).await;
+        let looked = look_again(&mut live, Begun::Made, &unsure, &state, &bench.cloud, ENV, patience).await;
         looked.unwrap();
         assert!(live.live.is_empty());
+    });
+}
+
+#[test]
+fn what_a_dead_run_removed_and_is_still_shown_is_not_taken_for_something_that_stays() {
+    run(async {
+        let bench = Bench::new();
+        let graph = graph([node("queue", &QUEUE, json!({"name": "q"})), bucket("b", "z", 1)]);
+        bench.apply(&bench.plan(&graph).await).await;
+        let (mut state, mut live) = (bench.open().state, Survey::default());
+        for address in ["queue", "bucket"] {
+            state.resources.get_mut(&at(address)).unwrap().status = Status::Deleting;
+            live.live
+                .insert(at(address), bench.cloud.standing(&at(address)).remove(0));
+        }
+        // A bucket is gone when it is deleted.
+        assert_eq!(leaving(&live, &state, &bench.cloud), [at("queue")]);
+        let patience = Duration::from_millis(50);
+        let looked = look_again(
+            &mut live,
+            Begun::Removed,
+            &[at("queue")],
+            &state,
+            &bench.cloud,
+            ENV,
+            patience,
+        )
+        .await;
+        looked.unwrap();
+        assert!(live.live.contains_key(&at("queue")), "its deletion never began");
+        bench.cloud.lose("queue");
+        let looked = look_again(
+            &mut live,
+            Begun::Removed,
+            &[at("queue")],
+            &state,
+            &bench.cloud,
+            ENV,
+            patience,
+        )
+        .await;
+        looked.unwrap();
+        assert!(!live.live.contains_key(&at("queue")), "it is gone");
+        assert!(live.live.contains_key(&at("bucket")));
     });
 }
 

@@ -28,6 +28,7 @@ pub struct Traits {
     pub repeatable: bool,
     pub tagged: bool,
     pub stale_reads: bool,
+    pub lingers: bool,
     pub ephemeral: bool,
 }
 
@@ -42,6 +43,7 @@ const PLAIN: Traits = Traits {
     repeatable: false,
     tagged: false,
     stale_reads: false,
+    lingers: false,
     ephemeral: false,
 };
 
@@ -89,6 +91,7 @@ pub static QUEUE: Traits = Traits {
     predicted: &["name", "arn"],
     tagged: true,
     stale_reads: true,
+    lingers: true,
     ..PLAIN
 };
 /// Made from something of this machine.
@@ -795,6 +798,9 @@ impl Kind for FakeKind {
     }
     fn stale_reads(&self) -> bool {
         self.traits.stale_reads
+    }
+    fn lingers(&self) -> bool {
+        self.traits.lingers
     }
     fn ephemeral(&self) -> bool {
         self.traits.ephemeral

@@ -21,4 +21,4 @@ pub use diff::{Cause, FieldChange};
 pub use events::{Event, Outcome, Sink};
 pub use graph::{Graph, GraphError, Node};
 pub use plan::{Action, Change, Plan, PlanError, Summary};
-pub use survey::{Survey, look_again, survey, unknown};
+pub use survey::{Begun, Survey, leaving, look_again, survey, unknown};

@@ -181,7 +181,32 @@ impl Plan {
             }
             plan.remove_retired(address, record, live);
         }
+        plan.spare_what_is_needed(graph, state);
         Ok(plan)
+    }
+
+    /// What is remembered and left alone keeps what it needs, as after a removal that failed: a table whose key is deleted
+    /// is lost.
+    fn spare_what_is_needed(&mut self, graph: &Graph, state: &State) {
+        let stays = |address: &Address| state.resources.contains_key(address) && !self.forget.contains(address);
+        let mut users: Vec<Address> = self.foreign.iter().map(|(address, _)| address.clone()).collect();
+        users.retain(stays);
+        while let Some(user) = users.pop() {
+            let remembered = state
+                .resources
+                .get(&user)
+                .map(|record| record.depends_on.iter().cloned());
+            let wanted = graph.get(&user).map(Node::waits_for);
+            for needed in remembered.into_iter().flatten().chain(wanted.into_iter().flatten()) {
+                let removed = |change: &Change| change.address == needed && !change.retired;
+                if self.changes.iter().any(removed) {
+                    self.changes.retain(|change| !removed(change));
+                    let why = format!("{user}, which is left alone, needs it");
+                    self.foreign.push((needed.clone(), why));
+                    users.push(needed);
+                }
+            }
+        }
     }
 
     /// What to say of each address at which something was to be adopted and is not, for people.

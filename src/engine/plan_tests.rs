@@ -518,6 +518,41 @@ fn towards_nothing_keeps_what_is_not_ours_with_all_that_is_inside() {
     assert_eq!(plan.foreign[1].1, "it belongs to bucket, which is not ours");
 }
 
+/// What one cannot delete, because its tags are gone, is still in use: what it needs may be what keeps it readable.
+#[test]
+fn towards_nothing_keeps_what_is_needed_by_what_stays_remembered() {
+    let key = |name: &str| live(json!({"name": name, "tags": tags(name)}), id(name));
+    let node_of = |name: &str| node(name, &KEY, json!({"name": name, "tags": tags(name)}));
+    let bare = live(json!({"name": "b", "zone": "z"}), outputs("1", "b"));
+    let world = |used: &[&str]| {
+        World::new([
+            node("bucket", &BUCKET, bucket("b", "z", 1)),
+            node_of("root"),
+            node_of("key"),
+            node_of("other"),
+        ])
+        .live("bucket", &bare)
+        .live("key", &key("key"))
+        .live("root", &key("root"))
+        .live("other", &key("other"))
+        .recorded("key", record(&KEY, &key("key"), &["root"]))
+        .recorded("root", record(&KEY, &key("root"), &[]))
+        .recorded("other", record(&KEY, &key("other"), &[]))
+        .recorded("bucket", record(&BUCKET, &bare, used))
+    };
+    let plan = world(&["key"]).nothing();
+    assert_eq!(actions(&plan), [("other", Action::Delete)]);
+    let kept: Vec<_> = plan.foreign.iter().map(|(address, _)| address.as_str()).collect();
+    assert_eq!(kept, ["bucket", "key", "root"]);
+    assert_eq!(plan.foreign[1].1, "bucket, which is left alone, needs it");
+    assert!(plan.forget.is_empty());
+    assert_eq!(world(&[]).nothing().changes.len(), 3);
+    // What nothing remembers was never of ours, and needs nothing of ours.
+    let mut stranger = world(&["key"]);
+    stranger.state.resources.remove(&at("bucket"));
+    assert_eq!(stranger.nothing().changes.len(), 3);
+}
+
 #[test]
 fn towards_nothing_deletes_what_is_ours_remembered_or_not() {
     let world = part_in(bucket("b", "z", 1), &PART);

@@ -91,7 +91,9 @@ impl Steps<'_> {
         let env = self.env();
         let interrupted = self.store.look(|state| {
             let record = state.resources.get(&change.address);
-            record.is_some_and(|record| record.status == Status::Creating && record.outputs.is_empty())
+            record
+                .filter(|record| record.status == Status::Creating)
+                .map(|record| record.outputs.clone())
         });
         self.record(change, kind, |record| {
             let old = change.retire(record.as_ref()).filter(|_| change.create_first);
@@ -103,9 +105,10 @@ impl Steps<'_> {
         let mut again = true;
         // A run before this one died while it made one, and nothing would refuse a second: its reply counts as lost.
         let mut made = None;
-        if interrupted && kind.doubles() && change.live.is_none() {
+        if let Some(outputs) = interrupted.filter(|_| kind.doubles() && change.live.is_none()) {
+            let outputs = Some(&outputs).filter(|outputs| !outputs.is_empty());
             made = self
-                .look(kind, &change.address, &env, desired, Class::Ambiguous)
+                .look(kind, &change.address, desired, outputs, Class::Ambiguous)
                 .await?;
         }
         let outputs = loop {
@@ -123,7 +126,7 @@ impl Steps<'_> {
             if !matches!(why.class, Class::Ambiguous | Class::Exists) {
                 return Err(why.into());
             }
-            match self.look(kind, &change.address, &env, desired, why.class).await? {
+            match self.look(kind, &change.address, desired, None, why.class).await? {
                 Some(live) => {
                     if let Some(foreign) = not_ours(&change.address, kind, &live, &env) {
                         return Err(why.hint(format!("it is not ours: {foreign}")).into());
@@ -159,10 +162,11 @@ impl Steps<'_> {
         &self,
         kind: &dyn Kind,
         address: &Address,
-        env: &str,
         desired: &Value,
+        outputs: Option<&Outputs>,
         because: Class,
     ) -> Step<Option<Live>> {
+        let env = self.env();
         let looks = if because == Class::Ambiguous {
             LOOKS_FOR_LOST
         } else {
@@ -172,7 +176,7 @@ impl Steps<'_> {
             if look > 0 {
                 tokio::time::sleep(BETWEEN_LOOKS).await;
             }
-            if let Some(live) = kind.observe(address, env, desired, None).await? {
+            if let Some(live) = kind.observe(address, &env, desired, outputs).await? {
                 return Ok(Some(live));
             }
         }
@@ -299,7 +303,8 @@ impl Steps<'_> {
         kind.delete(live).await?;
         self.record(change, kind, |record| match record {
             Some(remembered) if predecessor => {
-                remembered.retiring.retain(|old| old.outputs != live.outputs);
+                let first = remembered.retiring.iter().position(|old| old.outputs == live.outputs);
+                first.map(|index| remembered.retiring.remove(index));
                 if remembered.retiring.is_empty() && self.plan.forget.contains(&change.address) {
                     *record = None;
                 }

@@ -107,46 +107,70 @@ pub async fn survey(graph: &Graph, state: &State, kinds: &dyn Kinds, env: &str) 
     }
 }
 
-/// Looks again, for this long, for what was begun and is in no answer: an interrupted run may have made it, and AWS may
-/// not show it everywhere yet. To be called once each answer is a fresh one. Changes nothing.
+/// What an interrupted run began, and AWS may not show everywhere yet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Begun {
+    /// It was to be made, and is in no answer.
+    Made,
+    /// It was to be removed, and is in an answer.
+    Removed,
+}
+
+/// Looks again, for this long, whether AWS comes to show what was begun. To be called once each answer is a fresh one.
+/// Changes nothing.
 ///
 /// # Errors
 /// As [`survey`].
 pub async fn look_again(
     survey: &mut Survey,
-    begun: &[Address],
+    begun: Begun,
+    addresses: &[Address],
     state: &State,
     kinds: &dyn Kinds,
     env: &str,
     patience: Duration,
 ) -> Result<(), Failure> {
     let since = Instant::now();
-    let mut missing: Vec<&Address> = begun.iter().collect();
-    while !missing.is_empty() && since.elapsed() < patience {
+    let mut open: Vec<&Address> = addresses.iter().collect();
+    while !open.is_empty() && since.elapsed() < patience {
         tokio::time::sleep(BETWEEN_LOOKS).await;
-        let questions = missing.iter().filter_map(|address| {
+        let questions = open.iter().filter_map(|address| {
             let record = state.resources.get(*address)?;
             let kind = kinds.get(&record.kind)?;
             let asked = Asked::Current((*address).clone());
             Some(ask(asked, kind, env, record.applied.clone(), Some(&record.outputs)))
         });
         for (asked, found) in futures_util::future::join_all(questions).await {
-            if let (Asked::Current(address), Some(live)) = (asked, found?) {
-                survey.live.insert(address, live);
-            }
+            match (asked, found?) {
+                (Asked::Current(address), Some(live)) => survey.live.insert(address, live),
+                (Asked::Current(address), None) => survey.live.remove(&address),
+                (Asked::Retired(..), _) => None,
+            };
         }
-        missing.retain(|address| !survey.live.contains_key(*address));
+        open.retain(|address| survey.live.contains_key(*address) == (begun == Begun::Removed));
     }
     Ok(())
 }
 
-/// What was begun to be made and was not found, so that it is not known whether it exists.
+/// What was begun to be made and was not found, so that it is not known whether it exists. Not even where its id is known:
+/// AWS may have told that a moment before the end, and still not know it everywhere.
 pub fn unknown(survey: &Survey, state: &State) -> Vec<Address> {
     let unknown = |(address, record): &(&Address, &Record)| {
-        record.status == Status::Creating && record.outputs.is_empty() && !survey.live.contains_key(*address)
+        record.status == Status::Creating && !survey.live.contains_key(*address)
     };
     let records = state.resources.iter();
     records.filter(unknown).map(|(address, _)| address.clone()).collect()
+}
+
+/// What was begun to be removed and is still shown, of the kinds that AWS goes on to show for a while after they are gone.
+pub fn leaving(survey: &Survey, state: &State, kinds: &dyn Kinds) -> Vec<Address> {
+    let leaving = |(address, record): &(&Address, &Record)| {
+        record.status == Status::Deleting
+            && survey.live.contains_key(*address)
+            && kinds.get(&record.kind).is_some_and(Kind::lingers)
+    };
+    let records = state.resources.iter();
+    records.filter(leaving).map(|(address, _)| address.clone()).collect()
 }
 
 async fn ask(

@@ -1,9 +1,10 @@
 //! What would go wrong half-way is told before anything begins.
 
 use crate::aws::dynamodb::table::Table;
-use crate::aws::{Aws, lambda::function};
+use crate::aws::{Aws, kms::key, lambda::function};
 use crate::engine::{Action, Change, Plan};
-use crate::resource::{Failure, Reconciler};
+use crate::resource::{Address, Failure, Reconciler};
+use crate::state::State;
 use serde_json::Value;
 use thiserror::Error;
 
@@ -34,17 +35,32 @@ pub enum PreflightError {
          another --env"
     )]
     KeyTypes(String),
+    /// Somebody has scheduled the deletion of the key that tables are encrypted with.
+    #[error(
+        "the key {id} of {address} awaits its deletion, and with it everything in {tables} would be lost for good; nothing \
+         was changed. Keep it: aws kms cancel-key-deletion --key-id {id}, and run this again. (A new key would not save \
+         what is encrypted with the old one.)"
+    )]
+    KeyGoes {
+        /// Where it is remembered.
+        address: Address,
+        /// Its id.
+        id: String,
+        /// The addresses of the tables, in words.
+        tables: String,
+    },
 }
 
 /// Checks what a plan needs beyond permissions. Returns why something could not be checked.
 ///
 /// # Errors
 /// The first thing that would fail.
-pub async fn check(aws: &Aws, plan: &Plan) -> Result<Option<Failure>, PreflightError> {
+pub async fn check(aws: &Aws, plan: &Plan, state: &State) -> Result<Option<Failure>, PreflightError> {
     same_key_types(plan)?;
+    let unchecked = keys_stay(aws, plan, state).await?;
     let wanted = more_reserved(plan);
     if wanted <= 0 {
-        return Ok(None);
+        return Ok(unchecked);
     }
     let read = || aws.lambda.get_account_settings().send();
     let settings = match aws.call("lambda:GetAccountSettings", read).await {
@@ -85,6 +101,47 @@ fn same_key_types(plan: &Plan) -> Result<(), PreflightError> {
     } else {
         Err(PreflightError::KeyTypes(found.join(", ")))
     }
+}
+
+/// Does no key that tables are encrypted with await its deletion? A key that we took away ourselves is not remembered as
+/// one that stands.
+async fn keys_stay(aws: &Aws, plan: &Plan, state: &State) -> Result<Option<Failure>, PreflightError> {
+    for change in plan
+        .changes
+        .iter()
+        .filter(|change| change.gone && change.kind == key::Key::KIND)
+    {
+        let output = |name| state.resources.get(&change.address)?.outputs.get(name).cloned();
+        let (Some(id), Some(arn)) = (output("id"), output("arn")) else {
+            continue;
+        };
+        let tables = encrypted_with(plan, &arn);
+        if tables.is_empty() {
+            continue;
+        }
+        match key::awaits_deletion(aws, &id).await {
+            Ok(true) => {
+                return Err(PreflightError::KeyGoes {
+                    address: change.address.clone(),
+                    id,
+                    tables: tables.join(", "),
+                });
+            }
+            Ok(false) => {}
+            Err(why) => return Ok(Some(why)),
+        }
+    }
+    Ok(None)
+}
+
+/// The addresses of the tables that stand and are encrypted with this key.
+fn encrypted_with(plan: &Plan, key: &str) -> Vec<String> {
+    let with_it = |change: &&Change| {
+        let live = change.live.as_ref().and_then(|live| live.spec.get("kms_key"));
+        change.kind == Table::KIND && live.and_then(Value::as_str) == Some(key)
+    };
+    let tables = plan.changes.iter().filter(with_it);
+    tables.map(|change| change.address.to_string()).collect()
 }
 
 /// Is enough left for others when so many more executions are reserved?

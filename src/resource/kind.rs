@@ -33,6 +33,10 @@ pub trait Kind: Send + Sync {
     fn stale_reads(&self) -> bool {
         false
     }
+    /// [`Reconciler::LINGERS`].
+    fn lingers(&self) -> bool {
+        false
+    }
     /// [`Reconciler::predict`].
     fn predict(&self, spec: &Value) -> Outputs;
     /// A spec in the one form in which two of them can be compared: sets sorted, policies canonical. To be taken after
@@ -124,6 +128,10 @@ impl<R: Reconciler> Kind for Erased<R> {
 
     fn stale_reads(&self) -> bool {
         R::STALE_READS
+    }
+
+    fn lingers(&self) -> bool {
+        R::LINGERS
     }
 
     fn predict(&self, spec: &Value) -> Outputs {

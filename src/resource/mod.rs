@@ -17,3 +17,5 @@ pub use reference::{Handle, Output, Reference, references, resolve};
 pub const TAG_ENV: &str = "fraudctl:env";
 /// The tag that names the address a resource stands for.
 pub const TAG_ADDRESS: &str = "fraudctl:address";
+/// The tag that names the region which something serves that AWS keeps for all regions at once.
+pub const TAG_REGION: &str = "fraudctl:region";

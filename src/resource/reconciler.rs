@@ -42,6 +42,9 @@ pub trait Reconciler: Send + Sync + 'static {
     /// what was there before, and right after a creation, where it is not what was asked for, is not taken for its way of
     /// writing the new values.
     const STALE_READS: bool = false;
+    /// May AWS answer for a while as if it still stood after it was deleted? Then what a run before this one began to
+    /// delete is not at once taken for something that stays.
+    const LINGERS: bool = false;
     /// Something of this machine, not of AWS: never recorded, counted or deleted.
     const EPHEMERAL: bool = false;
 

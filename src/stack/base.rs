@@ -2,7 +2,7 @@
 
 use crate::config::Settings;
 use crate::engine::Graph;
-use crate::resource::{Reconciler, TAG_ADDRESS, TAG_ENV, Tags};
+use crate::resource::{Reconciler, TAG_ADDRESS, TAG_ENV, TAG_REGION, Tags};
 use serde::Serialize;
 
 /// The namespace of the metrics that the functions write, each with the dimension `Environment`.
@@ -52,6 +52,13 @@ impl Stack<'_> {
         tags.extend(self.settings.tags.clone());
         tags.insert(TAG_ENV.to_owned(), self.settings.env.clone());
         tags.insert(TAG_ADDRESS.to_owned(), address.to_owned());
+        tags
+    }
+
+    /// The tags of what has one name in all regions: the same environment in another region would take it for its own.
+    pub(super) fn global_tags(&self, address: &str) -> Tags {
+        let mut tags = self.tags(address);
+        tags.insert(TAG_REGION.to_owned(), self.region.to_owned());
         tags
     }
 }

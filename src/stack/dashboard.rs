@@ -65,7 +65,7 @@ pub fn declare(
         dashboard::Spec {
             name: stack.named("fraud-detection"),
             body: json!({"widgets": widgets}),
-            tags: stack.tags(DASHBOARD),
+            tags: stack.global_tags(DASHBOARD),
         },
     );
 }

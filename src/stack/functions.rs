@@ -189,7 +189,7 @@ impl Parts<'_> {
                 name: stack.named(&format!("{}-role", role.name)),
                 description: format!("What {} runs as", role.name),
                 assume_role_policy: trusted_by("lambda.amazonaws.com"),
-                tags: stack.tags(&at("role")),
+                tags: stack.global_tags(&at("role")),
             },
         );
         let own = add::<iam_policy::Policy>(
@@ -199,7 +199,7 @@ impl Parts<'_> {
                 name: stack.named(&format!("{}-policy-0", role.name)),
                 description: format!("What {} may do", role.name),
                 document: self.access(role),
-                tags: stack.tags(&at("policy")),
+                tags: stack.global_tags(&at("policy")),
             },
         );
         // A function of before needs the rights of before until its successor, which waits for the table, takes its place.

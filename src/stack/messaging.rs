@@ -94,7 +94,7 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
             name: stack.named("sns-feedback-role"),
             description: "Lets SNS log its deliveries".to_owned(),
             assume_role_policy: trusted_by("sns.amazonaws.com"),
-            tags: stack.tags("messaging.feedback_role"),
+            tags: stack.global_tags("messaging.feedback_role"),
         },
     );
     let [_, _, delivered, failed] = security::log_groups(stack);
@@ -115,7 +115,7 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
                 "Action": ["logs:CreateLogGroup", "logs:CreateLogStream", "logs:PutLogEvents"],
                 "Resource": log_arns
             }])),
-            tags: stack.tags("messaging.feedback_policy"),
+            tags: stack.global_tags("messaging.feedback_policy"),
         },
     );
     let attachment = add::<attachment::Attachment>(

@@ -325,9 +325,16 @@ fn what_lost_its_tags_is_left_alone_by_down_and_that_is_no_success() {
             .contains("left alone, though remembered: messaging.lambda_dlq"),
         "{down:#?}"
     );
-    assert_eq!(down.json()["left_alone"][0]["address"], "messaging.lambda_dlq");
-    assert_eq!(down.json()["summary"]["deleted"], 59);
+    // With the key, without which nobody could read what is in the queue.
+    let left = &down.json()["left_alone"];
+    assert_eq!(left[0]["address"], "messaging.lambda_dlq");
+    assert_eq!(left[1]["address"], "security.key");
+    assert_eq!(left[1]["why"], "messaging.lambda_dlq, which is left alone, needs it");
+    assert_eq!(down.json()["summary"]["deleted"], 58);
     env.aws.call("sqs", "get_queue_attributes", json!({"QueueUrl": queue}));
+    let key = json!({"KeyId": outputs(&env).id("security.key")});
+    let key = env.aws.call("kms", "describe_key", key);
+    assert_eq!(key["KeyMetadata"]["KeyState"], "Enabled", "{key:#}");
 
     env.aws
         .call("sqs", "tag_queue", json!({"QueueUrl": queue, "Tags": tags}));

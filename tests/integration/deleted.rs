@@ -89,7 +89,7 @@ fn post(outputs: &Outputs) -> Value {
     )
 }
 
-/// Everything that it encrypted is encrypted with the new one.
+/// Everything that it encrypted is encrypted with the new one; but for tables, for which that would come too late.
 #[test]
 fn a_deleted_kms_key_comes_back() {
     comes_back(&Lost {
@@ -109,9 +109,9 @@ fn a_deleted_kms_key_comes_back() {
             ("messaging.lambda_dlq", "update"),
             ("messaging.ops", "update"),
             ("security.alias", "update"),
-            ("storage.idempotency", "update"),
-            ("storage.profiles", "update"),
-            ("storage.transactions", "update"),
+            ("storage.idempotency", "create"),
+            ("storage.profiles", "create"),
+            ("storage.transactions", "create"),
         ],
         exists: |env, outputs| {
             let key = env
@@ -120,10 +120,46 @@ fn a_deleted_kms_key_comes_back() {
             key["KeyMetadata"]["KeyState"] == "Enabled"
         },
         delete: |env, outputs| {
-            let key = json!({"KeyId": outputs.id("security.key"), "PendingWindowInDays": 7});
-            env.aws.call("kms", "schedule_key_deletion", key);
+            for table in ["idempotency-dev", "profiles-dev", "transactions-dev"] {
+                env.aws.call("dynamodb", "delete_table", json!({"TableName": table}));
+            }
+            schedule_deletion(env, outputs);
         },
     });
+}
+
+fn schedule_deletion(env: &Environment, outputs: &Outputs) {
+    let key = json!({"KeyId": outputs.id("security.key"), "PendingWindowInDays": 7});
+    env.aws.call("kms", "schedule_key_deletion", key);
+}
+
+#[test]
+fn a_key_that_awaits_its_deletion_is_not_replaced_while_tables_need_it() {
+    let (env, outputs) = deployed();
+    schedule_deletion(&env, &outputs);
+    let keys = || {
+        env.aws.call("kms", "list_keys", json!({}))["Keys"]
+            .as_array()
+            .map_or(0, Vec::len)
+    };
+    let before = keys();
+    let id = outputs.id("security.key");
+    let refused = env.run(&["up", "--yes"]).exits(1);
+    for says in [
+        format!("the key {id} of security.key awaits its deletion"),
+        format!("aws kms cancel-key-deletion --key-id {id}"),
+        "storage.idempotency, storage.profiles, storage.transactions".to_owned(),
+        "nothing was changed".to_owned(),
+    ] {
+        assert!(refused.stderr.contains(&says), "does not say {says:?}: {refused:#?}");
+    }
+    assert_eq!(keys(), before, "a new key was made");
+    env.aws.call("kms", "cancel_key_deletion", json!({"KeyId": id}));
+    // Which leaves it disabled.
+    let up = env.up();
+    assert_eq!(up["summary"]["updated"], 1, "{up:#}");
+    assert_eq!(self::outputs(&env).id("security.key"), id);
+    env.assert_settled();
 }
 
 #[test]

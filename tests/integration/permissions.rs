@@ -4,8 +4,11 @@
 //! Lambda may assume.
 
 use crate::client::{Client, transaction};
-use crate::support::{Aws, Emulator, Environment, MiniStack};
+use crate::support::{Aws, Credentials, Emulator, Environment, MiniStack, Run, Running};
 use serde_json::{Value, json};
+use std::fs;
+use std::path::Path;
+use std::slice;
 use std::sync::OnceLock;
 
 /// One emulator that enforces policies, for the tests of this file.
@@ -136,6 +139,106 @@ fn the_analyzer_may_do_what_it_does_and_nothing_else() {
     );
     role.may_nothing_more_than_every_function(&env);
     assert_eq!(client.stored_in_all(), 1);
+}
+
+/// The emulator does not know which resource each call is about, so that it is the actions that are tried here, and not the
+/// resources that they are for.
+#[test]
+fn with_the_policies_of_the_documents_everything_can_be_done() {
+    let env = Environment::on(enforcing());
+    let state = bucket(&env);
+    let principal = principal(&env, "deployer", |_| true);
+    let run = |args: &[&str]| run_as(&env, &principal, &[args, &["--state", &state]].concat());
+    run(&["up", "--yes"]).exits(0);
+    run(&["diff", "--exit-code"]).exits(0);
+    env.settings("requests_per_day = 2000\nalert_email = \"two@fintech.io\"\n[tags]\nTeam = \"two\"\n");
+    run(&["up", "--yes"]).exits(0);
+    run(&["state", "recover"]).exits(1);
+    run(&["down", "--yes"]).exits(0);
+}
+
+/// As docs/operations.md says about continuous integration.
+#[test]
+fn a_diff_needs_only_permissions_that_read() {
+    let env = Environment::on(enforcing());
+    let state = bucket(&env);
+    let reader = principal(&env, "reader", |action| match action.split_once(':') {
+        Some(("s3", operation)) => ["GetObject", "ListBucket"].contains(&operation),
+        Some(("apigateway", operation)) => operation == "GET",
+        Some((_, operation)) => ["Get", "List", "Describe"]
+            .iter()
+            .any(|verb| operation.starts_with(verb)),
+        None => false,
+    });
+    let run = |args: &[&str]| run_as(&env, &reader, &[args, &["--state", &state]].concat());
+    let planned = run(&["diff", "--json"]).exits(0).json();
+    env.run(&["up", "--yes", "--state", &state]).exits(0);
+    run(&["diff", "--exit-code"]).exits(0);
+    env.settings("requests_per_day = 2000\n");
+    let diff = run(&["diff", "--json"]).exits(0).json();
+    let changes = |diff: &Value| diff["changes"].as_array().map_or(0, Vec::len);
+    assert!(changes(&planned) > changes(&diff) && changes(&diff) > 0, "{diff:#}");
+    // Else this would show nothing.
+    let refused = run(&["up", "--yes"]);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("AccessDenied"),
+        "{refused:#?}"
+    );
+}
+
+/// A place for a state in a bucket.
+fn bucket(env: &Environment) -> String {
+    let bucket = format!("state-{}", env.account);
+    env.aws.call("s3", "create_bucket", json!({"Bucket": bucket}));
+    let versioning = json!({"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}});
+    env.aws.call("s3", "put_bucket_versioning", versioning);
+    format!("s3://{bucket}/team")
+}
+
+/// A role of this name, with those of the actions that the policies in docs/operations.md allow, and a session of it.
+fn principal(env: &Environment, name: &str, wanted: impl Fn(&str) -> bool) -> Credentials {
+    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
+    let document = fs::read_to_string(document).expect("docs/operations.md");
+    let policies = document.split("```json\n").skip(1);
+    let policies = policies.filter_map(|rest| serde_json::from_str::<Value>(rest.split("```").next()?).ok());
+    let mut policies = policies.filter(|policy| policy["Statement"].is_array()).peekable();
+    assert!(policies.peek().is_some(), "docs/operations.md has no policy");
+    let anybody = json!({
+        "Version": "2012-10-17",
+        "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
+    });
+    let role = json!({"RoleName": name, "AssumeRolePolicyDocument": anybody.to_string()});
+    env.aws.call("iam", "create_role", role);
+    for (number, policy) in policies.enumerate() {
+        let actions = policy["Statement"].as_array().into_iter().flatten();
+        let actions = actions.flat_map(|statement| match &statement["Action"] {
+            Value::Array(actions) => actions.as_slice(),
+            action => slice::from_ref(action),
+        });
+        let actions: Vec<&str> = actions
+            .filter_map(Value::as_str)
+            .filter(|action| wanted(action))
+            .collect();
+        assert!(!actions.is_empty(), "nothing is left of policy {number}");
+        let allowed = json!({
+            "Version": "2012-10-17",
+            "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}],
+        });
+        let policy = json!({"PolicyName": format!("{name}-{number}"), "PolicyDocument": allowed.to_string()});
+        let arn = &env.aws.call("iam", "create_policy", policy)["Policy"]["Arn"];
+        env.aws
+            .call("iam", "attach_role_policy", json!({"RoleName": name, "PolicyArn": arn}));
+    }
+    env.aws.session(&format!("arn:aws:iam::{}:role/{name}", env.account))
+}
+
+fn run_as(env: &Environment, principal: &Credentials, args: &[&str]) -> Run {
+    let mut command = env.command(args);
+    command
+        .env("AWS_ACCESS_KEY_ID", &principal.key)
+        .env("AWS_SECRET_ACCESS_KEY", &principal.secret)
+        .env("AWS_SESSION_TOKEN", principal.token.as_deref().unwrap_or_default());
+    Running::start(command).end()
 }
 
 const TABLE: &str = "transactions-dev";

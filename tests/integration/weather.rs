@@ -3,7 +3,8 @@
 
 use crate::support::read::outputs;
 use crate::support::{
-    Call, Emulator, Environment, Faults, Proxy, Record, Refusal, Run, Running, Span, Summary, Weather,
+    Aws, Call, Credentials, Emulator, Environment, Faults, Proxy, Record, Refusal, Run, Running, Span, Summary,
+    Weather, wait_until,
 };
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashMap};
@@ -448,6 +449,7 @@ fn a_queue_is_made_as_soon_as_the_name_of_a_deleted_one_is_free() {
     let refused = Duration::from_secs(20);
     let outside = Outside::unpaced(Weather {
         queue_name_refused: Some(refused),
+        queue_told: Span::seconds(0, 0),
         ..Weather::calm(8)
     });
     outside.works(&["up", "--yes", "--json"]);
@@ -464,4 +466,38 @@ fn a_queue_is_made_as_soon_as_the_name_of_a_deleted_one_is_free() {
     assert!(creations.len() < 3 * 20, "{} calls", creations.len());
     let diff = outside.works(&["diff", "--json"]);
     assert_eq!(diff["changes"], json!([]), "{diff:#}");
+}
+
+/// Of which AWS tells for a while as if nothing had happened.
+#[test]
+fn a_queue_that_was_deleted_is_not_taken_for_one_that_stays() {
+    let outside = Outside::paced(Weather {
+        queue_name_refused: Some(Duration::from_secs(30)),
+        queue_told: Span::seconds(15, 15),
+        ..Weather::calm(9)
+    });
+    let names = ["fraud-alerts-queue-dev", "fraud-alerts-dlq-dev", "lambda-dlq-dev"];
+    let told = |aws: &Aws| {
+        let told = |name: &&str| aws.try_call("sqs", "get_queue_url", json!({"QueueName": name})).is_ok();
+        names.iter().filter(|name| told(name)).count()
+    };
+    outside.works(&["up", "--yes", "--json"]);
+    let held = outside.proxy.hold(|call| call.is("sqs", "DeleteQueue"));
+    let down = Running::start(outside.command(&["down", "--yes"]));
+    wait_until(PATIENCE, "the end of a queue", || {
+        (told(&outside.env.aws) < 3).then_some(())
+    });
+    down.signal("KILL");
+    assert_eq!(down.end().code, -1);
+    drop(held);
+
+    let up = outside.run(&["up", "--yes", "--json"]).exits(0);
+    assert!(up.stderr.contains("which AWS goes on to show for a while"), "{up:#?}");
+    assert_eq!(told(&outside.env.aws), 3);
+    let diff = outside.works(&["diff", "--json"]);
+    assert_eq!(diff["changes"], json!([]), "{diff:#}");
+
+    outside.works(&["down", "--yes", "--json"]);
+    let through = Aws::new(outside.proxy.endpoint(), &Credentials::of_account(&outside.env.account));
+    assert_eq!(told(&through), 0, "down did not wait until they were gone");
 }

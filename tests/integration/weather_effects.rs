@@ -511,12 +511,26 @@ fn attributes_are_read_as_they_were_for_a_while() {
 #[test]
 fn the_name_of_a_deleted_queue_is_refused_for_a_while() {
     let storm = Storm::new(Weather {
-        queue_name_refused: Some(WHILE.most),
+        queue_name_refused: Some(4 * WHILE.most),
+        queue_told: WHILE,
         ..calm()
     });
     let name = json!({"QueueName": "q"});
     let url = storm.aws.call("sqs", "create_queue", name.clone())["QueueUrl"].clone();
+    assert_eq!(storm.aws.call("sqs", "get_queue_url", name.clone())["QueueUrl"], url);
     storm.aws.call("sqs", "delete_queue", json!({"QueueUrl": url}));
+    // Though it is gone, it is still told of, by whom it was told of before.
+    assert_eq!(storm.aws.call("sqs", "get_queue_url", name.clone())["QueueUrl"], url);
+    assert!(storm.truth.try_call("sqs", "get_queue_url", name.clone()).is_err());
+    let attributes = json!({"QueueUrl": url});
+    storm.refused("sqs", "get_queue_attributes", attributes);
+    wait_until(SOON, "the end of what is told", || {
+        storm
+            .aws
+            .try_call("sqs", "get_queue_url", name.clone())
+            .is_err()
+            .then_some(())
+    });
     let code = "AWS.SimpleQueueService.QueueDeletedRecently";
     let why = storm.refused("sqs", "create_queue", name.clone());
     assert_eq!(why.code, code);

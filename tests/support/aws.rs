@@ -71,18 +71,27 @@ impl Aws {
     /// A client with the rights of a role.
     #[track_caller]
     pub fn assume_role(&self, role_arn: &str) -> Self {
+        Self::new(&self.endpoint, &self.session(role_arn))
+    }
+
+    /// The keys of a session of this role.
+    ///
+    /// # Panics
+    ///
+    /// As [`Aws::call`].
+    #[track_caller]
+    pub fn session(&self, role_arn: &str) -> Credentials {
         let session = self.call(
             "sts",
             "assume_role",
             json!({"RoleArn": role_arn, "RoleSessionName": "test"}),
         );
         let text = |name: &str| session["Credentials"][name].as_str().unwrap_or_default().to_owned();
-        let credentials = Credentials {
+        Credentials {
             key: text("AccessKeyId"),
             secret: text("SecretAccessKey"),
             token: Some(text("SessionToken")),
-        };
-        Self::new(&self.endpoint, &credentials)
+        }
     }
 
     /// Calls an operation by boto3's names, `call("kms", "describe_key", json!({"KeyId": ...}))`. Bytes are

@@ -1,7 +1,7 @@
 //! A dashboard: pictures of metrics side by side.
 
-use crate::aws::Aws;
 use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, TAG_ADDRESS, TAG_ENV, Tags, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -58,8 +58,10 @@ impl Reconciler for Dashboard {
         if let Some(arn) = found.dashboard_arn {
             outputs.insert("arn".to_owned(), arn);
         }
+        let owner = tags::owner(&tags, &self.0.region);
         let name = name.clone();
-        Ok(Some(Observed::new(Spec { name, body, tags }, outputs)))
+        let spec = Spec { name, body, tags };
+        Ok(Some(Observed { spec, outputs, owner }))
     }
 
     /// Idempotent. CloudWatch knows no create: one that somebody made since we looked would be written over.

@@ -5,7 +5,8 @@ use super::shape::{
     spec, tag_list,
 };
 pub use super::shape::{Index, Spec};
-use crate::aws::absent::present;
+use crate::aws::absent::{absent, present};
+use crate::aws::wait::with_tags;
 use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilder;
@@ -35,6 +36,8 @@ impl Reconciler for Table {
     const IDENTITY: &'static [&'static str] = &["name"];
     const IMMUTABLE: &'static [&'static str] = &["hash_key", "range_key"];
     const TAGGED: bool = true;
+    /// Of its tags: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ListTagsOfResource.html>
+    const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         Outputs::from([
@@ -46,18 +49,23 @@ impl Reconciler for Table {
     /// By name. A table that is still being made or changed is there; one that is being deleted is not.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
-        let (table, mut details) = tokio::join!(self.describe(name), self.details(name));
+        let (table, details) = tokio::join!(self.describe(name), self.details(name));
         let Some(table) = table? else { return Ok(None) };
-        let creating = table.table_status() == Some(&TableStatus::Creating);
-        if creating && details.as_ref().is_err_and(Failure::is_not_found) {
-            // Tags, which tell whose it is, may not be told before the table is active.
-            self.settle(name, READY).await?;
-            details = self.details(name).await;
-        }
-        // Deleted between two calls.
-        let Some(details) = present(details)? else {
-            return Ok(None);
+        let found = match details {
+            Err(why) if why.is_not_found() => {
+                if table.table_status() == Some(&TableStatus::Creating) {
+                    // Tags, which tell whose it is, may not be told before the table is active.
+                    self.settle(name, READY).await?;
+                }
+                let table = || async {
+                    let table = self.describe(name).await?;
+                    table.ok_or_else(|| absent("dynamodb:DescribeTable", name))
+                };
+                with_tags(&self.arn(name), table, || self.details(name)).await?
+            }
+            details => Some((table, details?)),
         };
+        let Some((table, details)) = found else { return Ok(None) };
         let spec = spec(name, &table, details);
         let mut outputs = self.predict(&spec);
         if let Some(arn) = table.table_arn {
@@ -369,7 +377,12 @@ impl Table {
             })
             .await;
         match updated {
+            // Also of a change that took effect and whose reply was lost, the second is refused.
             Err(why) if why.code == "ValidationException" => {
+                let now = self.details(name).await?.ttl_attribute;
+                if now.as_deref() == on.then_some(attribute) {
+                    return Ok(());
+                }
                 Err(why
                     .hint("a change of the expiry can take AWS an hour, and until then it takes no other; try later"))
             }
@@ -378,8 +391,10 @@ impl Table {
         }
     }
 
+    /// One table after the other: a change of tags goes on after its reply, and AWS takes only so many at once.
     async fn tag(&self, arn: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
         let aws = &self.0;
+        let _alone = aws.alone("dynamodb:tags").await;
         tags::sync(
             live,
             desired,

@@ -2,6 +2,7 @@
 
 use super::target::{list, remove};
 use crate::aws::absent::{gone, present};
+use crate::aws::wait::with_tags;
 use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_eventbridge::types::{RuleState, Tag};
@@ -43,14 +44,14 @@ impl Reconciler for Rule {
         let name = &target.spec.name;
         let mut outputs = self.predict(target.spec);
         let arn = outputs.get("arn").cloned().unwrap_or_default();
-        let rule = self.0.call("events:DescribeRule", || {
-            self.0.events.describe_rule().name(name).send()
-        });
-        let tags = self.0.call("events:ListTagsForResource", || {
-            self.0.events.list_tags_for_resource().resource_arn(&arn).send()
-        });
-        let both = tokio::try_join!(rule, tags);
-        let Some((rule, tags)) = present(both)? else {
+        let aws = &self.0;
+        let rule = || aws.call("events:DescribeRule", || aws.events.describe_rule().name(name).send());
+        let tags = || {
+            aws.call("events:ListTagsForResource", || {
+                aws.events.list_tags_for_resource().resource_arn(&arn).send()
+            })
+        };
+        let Some((rule, tags)) = with_tags(&arn, rule, tags).await? else {
             return Ok(None);
         };
         let tags = tags.tags.unwrap_or_default().into_iter();

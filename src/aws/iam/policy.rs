@@ -68,7 +68,8 @@ impl Reconciler for Policy {
             tags: from_wire(policy.tags),
         };
         let outputs = Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), name.clone())]);
-        Ok(Some(Observed::new(spec, outputs)))
+        let owner = tags::owner(&spec.tags, &self.0.region);
+        Ok(Some(Observed { spec, outputs, owner }))
     }
 
     /// Waits until IAM itself knows the policy, so that it can be attached.

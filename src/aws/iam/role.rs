@@ -56,7 +56,8 @@ impl Reconciler for Role {
             tags: from_wire(role.tags),
         };
         let outputs = Outputs::from([("arn".to_owned(), role.arn), ("name".to_owned(), role.role_name)]);
-        Ok(Some(Observed::new(spec, outputs)))
+        let owner = tags::owner(&spec.tags, &self.0.region);
+        Ok(Some(Observed { spec, outputs, owner }))
     }
 
     /// Waits until IAM itself knows the role. Other services learn of it some seconds later, which the retry table

@@ -220,10 +220,11 @@ impl Key {
         }
     }
 
-    /// A key with its tags. A key whose policy keeps us out is not one that we made.
+    /// A key with its tags. A key whose policy keeps us out is not one that we made; whose own rights do not reach so far is
+    /// told, or he would make a second key.
     async fn tagged(&self, id: String) -> Result<Option<(String, Tags)>, Failure> {
         match tags(&self.0, &id).await {
-            Err(why) if why.code.contains("AccessDenied") => Ok(None),
+            Err(why) if why.code.contains("AccessDenied") && !lacks_rights(&why) => Ok(None),
             tags => Ok(present(tags)?.map(|tags| (id, tags))),
         }
     }
@@ -350,6 +351,18 @@ pub(super) async fn tags(aws: &Aws, id: &str) -> Result<Tags, Failure> {
     }
 }
 
+/// Is this key there, and awaits its deletion?
+///
+/// # Errors
+/// AWS does not tell.
+pub async fn awaits_deletion(aws: &Aws, id: &str) -> Result<bool, Failure> {
+    let found = aws
+        .call("kms:DescribeKey", || aws.kms.describe_key().key_id(id).send())
+        .await;
+    let key = present(found)?.and_then(|found| found.key_metadata);
+    Ok(key.is_some_and(|key| on_its_way_out(&key)))
+}
+
 /// Is the key pending deletion?
 pub(super) fn on_its_way_out(key: &KeyMetadata) -> bool {
     matches!(
@@ -361,6 +374,19 @@ pub(super) fn on_its_way_out(key: &KeyMetadata) -> bool {
 /// Does this refusal say that the deletion is scheduled already?
 fn is_pending(why: &Failure) -> bool {
     why.code == "KMSInvalidStateException" && why.message.contains("pending deletion")
+}
+
+/// Is it the caller's own rights that do not suffice, and not the key's policy that keeps him out? AWS tells which kind of
+/// policy was the reason:
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
+fn lacks_rights(why: &Failure) -> bool {
+    let of_the_caller = [
+        "identity-based policy",
+        "permissions boundary",
+        "session policy",
+        "service control policy",
+    ];
+    of_the_caller.iter().any(|policy| why.message.contains(policy))
 }
 
 fn tag_list(tags: &Tags) -> Result<Vec<Tag>, Failure> {
@@ -381,6 +407,24 @@ mod tests {
     fn a_key_pending_deletion_is_on_its_way_out_and_a_disabled_one_is_not() {
         assert!(on_its_way_out(&key(KeyState::PendingDeletion)));
         assert!(!on_its_way_out(&key(KeyState::Disabled)));
+    }
+
+    #[test]
+    fn who_may_not_read_the_tags_of_keys_is_told_and_a_key_that_is_closed_is_passed_over() {
+        let refusal = |reason: &str| {
+            let message = format!(
+                "User: arn:aws:iam::1:user/u is not authorized to perform: kms:ListResourceTags on resource: k because {reason}"
+            );
+            lacks_rights(&Failure::new("kms:ListResourceTags", "AccessDeniedException", message))
+        };
+        assert!(refusal(
+            "no identity-based policy allows the kms:ListResourceTags action"
+        ));
+        assert!(refusal("with an explicit deny in a service control policy"));
+        assert!(!refusal(
+            "no resource-based policy allows the kms:ListResourceTags action"
+        ));
+        assert!(!refusal("with an explicit deny in a resource-based policy"));
     }
 
     #[test]

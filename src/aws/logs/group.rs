@@ -1,6 +1,7 @@
 //! A log group.
 
-use crate::aws::absent::{gone, present};
+use crate::aws::absent::{absent, gone};
+use crate::aws::wait::with_tags;
 use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Owner, Reconciler, Tags, Target};
 use aws_sdk_cloudwatchlogs::types::LogGroup;
@@ -42,12 +43,17 @@ impl Reconciler for Group {
         let aws = &self.0;
         let name = &target.spec.name;
         let arn = self.arn(name);
-        let tags = aws.call("logs:ListTagsForResource", || {
-            aws.logs.list_tags_for_resource().resource_arn(&arn).send()
-        });
-        let both = tokio::try_join!(self.find(name), tags);
-        // Not there, or deleted between the two calls.
-        let Some((Some(group), tags)) = present(both)? else {
+        let tags = || {
+            aws.call("logs:ListTagsForResource", || {
+                aws.logs.list_tags_for_resource().resource_arn(&arn).send()
+            })
+        };
+        let group = || async {
+            self.find(name)
+                .await?
+                .ok_or_else(|| absent("logs:DescribeLogGroups", name))
+        };
+        let Some((group, tags)) = with_tags(&arn, group, tags).await? else {
             return Ok(None);
         };
         let spec = Spec {

@@ -1,6 +1,7 @@
 //! A topic, with its encryption and its delivery status logging, which AWS keeps as attributes of the topic.
 
-use crate::aws::absent::{gone, present};
+use crate::aws::absent::gone;
+use crate::aws::wait::with_tags;
 use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_sns::types::Tag;
@@ -57,14 +58,18 @@ impl Reconciler for Topic {
     /// By the ARN that follows from the name. Attributes may be up to 60 s stale.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let arn = self.0.arn("sns", &target.spec.name);
-        let attributes = self.0.call("sns:GetTopicAttributes", || {
-            self.0.sns.get_topic_attributes().topic_arn(&arn).send()
-        });
-        let tags = self.0.call("sns:ListTagsForResource", || {
-            self.0.sns.list_tags_for_resource().resource_arn(&arn).send()
-        });
-        let both = tokio::try_join!(attributes, tags);
-        let Some((attributes, tags)) = present(both)? else {
+        let aws = &self.0;
+        let attributes = || {
+            aws.call("sns:GetTopicAttributes", || {
+                aws.sns.get_topic_attributes().topic_arn(&arn).send()
+            })
+        };
+        let tags = || {
+            aws.call("sns:ListTagsForResource", || {
+                aws.sns.list_tags_for_resource().resource_arn(&arn).send()
+            })
+        };
+        let Some((attributes, tags)) = with_tags(&arn, attributes, tags).await? else {
             return Ok(None);
         };
         let attributes = attributes.attributes.unwrap_or_default();

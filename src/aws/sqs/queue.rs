@@ -8,6 +8,14 @@ use serde::{Deserialize, Serialize};
 use serde_json::json;
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// How long SQS may answer for a queue that was deleted.
+const FORGOTTEN_WITHIN: Duration = Duration::from_secs(60);
+/// So many answers in a row say that a queue is gone before it is believed.
+const ABSENT: u32 = 3;
+const PAUSE: Duration = Duration::from_secs(1);
 
 /// A queue's properties.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -47,6 +55,7 @@ impl Reconciler for Queue {
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
     const STALE_READS: bool = true;
+    const LINGERS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         // The URL's host differs between AWS and its emulators; the ARN does not.
@@ -170,7 +179,30 @@ impl Reconciler for Queue {
                 self.0.sqs.delete_queue().queue_url(live.output("url")).send()
             })
             .await;
-        gone(deleted)
+        gone(deleted)?;
+        self.forgotten(&live.spec.name).await
+    }
+}
+
+impl Queue {
+    /// Waits until SQS no longer answers for a queue that was deleted, which it may do for 60 s: the next run would take it
+    /// for one that stays, and it would be gone a moment later. It says so from many places, so once is not enough.
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_DeleteQueue.html>
+    async fn forgotten(&self, name: &str) -> Result<(), Failure> {
+        if !self.0.is_paced() {
+            return Ok(());
+        }
+        let since = Instant::now();
+        let mut absent = 0;
+        while absent < ABSENT && since.elapsed() < FORGOTTEN_WITHIN {
+            tokio::time::sleep(PAUSE).await;
+            let found = self
+                .0
+                .call("sqs:GetQueueUrl", || self.0.sqs.get_queue_url().queue_name(name).send())
+                .await;
+            absent = if present(found)?.is_none() { absent + 1 } else { 0 };
+        }
+        Ok(())
     }
 }
 

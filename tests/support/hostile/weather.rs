@@ -50,8 +50,10 @@ pub struct Weather {
     pub function_deleting: Span,
     /// How long queues, topics and subscriptions may show the attributes from before a change.
     pub stale_attributes: Option<Span>,
-    /// How long the name of a deleted queue is refused.
+    /// How long the name of a deleted queue is refused, and ...
     pub queue_name_refused: Option<Duration>,
+    /// ... how long the queue is still told of.
+    pub queue_told: Span,
     /// Whether two changes at once of a REST API or a usage plan are refused.
     pub api_conflicts: bool,
     /// Whether two changes at once of a function's policy are lost.
@@ -95,6 +97,7 @@ impl Weather {
             function_deleting: Span::millis(500, 1000),
             stale_attributes: None,
             queue_name_refused: None,
+            queue_told: Span::seconds(2, 8),
             api_conflicts: false,
             permissions_lost: false,
         }
@@ -163,7 +166,7 @@ impl Weather {
             effects.push(Box::new(Attributes::new(stale, dice)));
         }
         if let Some(refused) = self.queue_name_refused {
-            effects.push(Box::new(Queues::new(refused)));
+            effects.push(Box::new(Queues::new(refused, self.queue_told, dice)));
         }
         effects
     }

@@ -288,7 +288,7 @@ fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Res
             .state
             .as_ref()
             .or(file.state.as_ref())
-            .map(|path| state(folder, path))
+            .map(|path| state(env, folder, path))
             .transpose()?,
         protect: match (mine.protect, file.protect) {
             (Some(here), _) => here.then(|| format!("[env.{env}]")),
@@ -302,9 +302,9 @@ fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Res
     Ok(settings)
 }
 
-/// Where the state is; a folder begins at `folder`.
-fn state(folder: &Path, path: &Path) -> Result<Location, ConfigError> {
-    let location = Location::parse(path).map_err(|why| ConfigError::State { at: String::new(), why })?;
+/// Where the environment's state is; a folder begins at `folder`.
+fn state(env: &str, folder: &Path, path: &Path) -> Result<Location, ConfigError> {
+    let location = Location::of_env(path, env).map_err(|why| ConfigError::State { at: String::new(), why })?;
     Ok(match location {
         Location::Folder(path) => Location::Folder(folder.join(path)),
         bucket @ Location::Bucket { .. } => bucket,

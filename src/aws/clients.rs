@@ -7,14 +7,17 @@ use super::retry::Verdict;
 use crate::resource::{Failure, chain};
 use crate::state::Lease;
 use aws_config::default_provider::region::DefaultRegionChain;
+use aws_config::meta::ProviderChainError;
 use aws_config::meta::region::RegionProviderChain;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
 use std::any::Any;
 use std::collections::HashMap;
+use std::error::Error as _;
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -58,11 +61,14 @@ pub enum ConnectError {
     /// The SDK's chain found no credentials.
     #[error(
         "no AWS credentials{of}: set AWS_PROFILE to a profile of ~/.aws/config, or AWS_ACCESS_KEY_ID and \
-         AWS_SECRET_ACCESS_KEY, or use --local. What was looked for: {why}"
+         AWS_SECRET_ACCESS_KEY, or in continuous integration AWS_ROLE_ARN and AWS_WEB_IDENTITY_TOKEN_FILE{instead}. What was \
+         looked for: {why}"
     )]
     Credentials {
         /// The profile, where one is named: ` of the profile "x"`.
         of: String,
+        /// What else can be done, as of [`ConnectError::or`].
+        instead: &'static str,
         /// What the chain said.
         why: String,
     },
@@ -109,6 +115,17 @@ pub enum ConnectError {
     /// AWS did not say who we are.
     #[error("sts:GetCallerIdentity answered without an account")]
     NoAccount,
+}
+
+impl ConnectError {
+    /// The same, saying what can be done without credentials, as in `, or use --local`.
+    #[must_use]
+    pub fn or(mut self, other: &'static str) -> Self {
+        if let Self::Credentials { instead, .. } = &mut self {
+            *instead = other;
+        }
+        self
+    }
 }
 
 /// The AWS that we work on: an account in a region, its clients, and the manners of calling them.
@@ -317,6 +334,9 @@ struct Memo {
     cells: Mutex<HashMap<String, Arc<OnceCell<Shared>>>>,
 }
 
+/// The providers of credentials that were asked, none of which has any.
+type Asked = ProviderChainError<CredentialsError>;
+
 /// What was read once, of whatever type.
 type Shared = Arc<dyn Any + Send + Sync>;
 
@@ -395,6 +415,7 @@ async fn credentials(config: &SdkConfig, profile: Option<&str>) -> Result<(), Co
         of: profile
             .map(|name| format!(" of the profile {name:?}"))
             .unwrap_or_default(),
+        instead: "",
         why,
     };
     let Some(provider) = config.credentials_provider() else {
@@ -402,23 +423,45 @@ async fn credentials(config: &SdkConfig, profile: Option<&str>) -> Result<(), Co
     };
     match provider.provide_credentials().await {
         Ok(_) => Ok(()),
-        Err(why) => Err(none(on_one_line(&chain(&why)))),
+        Err(why) => Err(none(on_one_line(&looked_for(&why)))),
     }
 }
 
-/// The chain tells every provider it asked, over many lines.
+/// What each provider said that the chain asked, or the one that failed.
+fn looked_for(error: &CredentialsError) -> String {
+    let asked = error.source().and_then(|source| source.downcast_ref::<Asked>());
+    let Some(asked) = asked else {
+        return chain(error);
+    };
+    let attempts = asked.attempts().iter().map(|attempt| {
+        // What is around the cause says of each that it was not enabled.
+        let why = match attempt.error().source() {
+            Some(cause) => chain(cause),
+            None => "not set up".to_owned(),
+        };
+        format!("{}: {why}", attempt.name())
+    });
+    attempts.collect::<Vec<_>>().join("; ")
+}
+
+/// The longest reason that is told: all that the usual chain says, and no dump.
+const LONGEST_REASON: usize = 800;
+
 fn on_one_line(text: &str) -> String {
     let line = text.split_whitespace().collect::<Vec<_>>().join(" ");
-    if line.chars().count() <= 300 {
+    if line.chars().count() <= LONGEST_REASON {
         line
     } else {
-        format!("{}...", line.chars().take(300).collect::<String>())
+        format!("{}...", line.chars().take(LONGEST_REASON).collect::<String>())
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_config::meta::credentials::CredentialsProviderChain;
+    use aws_credential_types::credential_fn::provide_credentials_fn;
+    use aws_credential_types::provider::ProvideCredentials;
     use aws_sdk_sts::operation::get_caller_identity::GetCallerIdentityError;
     use aws_smithy_runtime_api::http::StatusCode;
     use aws_smithy_types::body::SdkBody;
@@ -466,6 +509,49 @@ mod tests {
             said.starts_with("cannot reach AWS at h:1: endpoint must contain scheme; check the endpoint"),
             "{said}"
         );
+    }
+
+    /// As [`CredentialsProviderChain`] tells it, which has no provider here that could find any.
+    async fn asked(why: &'static str) -> CredentialsError {
+        let none =
+            |why: &'static str| provide_credentials_fn(move || async move { Err(CredentialsError::not_loaded(why)) });
+        let nothing = provide_credentials_fn(|| async { Err(CredentialsError::not_loaded_no_source()) });
+        let providers = CredentialsProviderChain::first_try("Environment", none("not\nset"))
+            .or_else("Profile", nothing)
+            .or_else("Ec2InstanceMetadata", none(why));
+        providers.provide_credentials().await.unwrap_err()
+    }
+
+    #[tokio::test]
+    async fn of_each_provider_of_credentials_its_own_reason_is_told() {
+        let said = on_one_line(&looked_for(&asked("IMDS is disabled").await));
+        assert_eq!(
+            said,
+            "Environment: not set; Profile: not set up; Ec2InstanceMetadata: IMDS is disabled"
+        );
+        let failed = CredentialsError::provider_error("it exited with 1");
+        let said = looked_for(&failed);
+        assert!(said.ends_with(": it exited with 1"), "{said}");
+        let long = on_one_line(&looked_for(&CredentialsError::provider_error("x".repeat(900))));
+        assert_eq!((long.chars().count(), long.ends_with("x...")), (803, true));
+    }
+
+    #[test]
+    fn without_credentials_only_what_can_be_done_is_advised() {
+        let none = || ConnectError::Credentials {
+            of: String::new(),
+            instead: "",
+            why: "Environment: not set".to_owned(),
+        };
+        let said = none().to_string();
+        assert!(!said.contains("--local"), "{said}");
+        let said = none().or(", or use --local").to_string();
+        assert!(
+            said.ends_with("AWS_WEB_IDENTITY_TOKEN_FILE, or use --local. What was looked for: Environment: not set"),
+            "{said}"
+        );
+        let other = ConnectError::NoAccount.or(", or use --local").to_string();
+        assert!(!other.contains("--local"), "{other}");
     }
 
     #[test]

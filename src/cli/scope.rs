@@ -106,7 +106,7 @@ impl ScopeArgs {
             // Where the local AWS is, is known: a state of elsewhere is refused before anything is started for it.
             Store::open(&Home::File(self.file(folder)), self.local_place()).await?;
         }
-        let aws = self.connect(progress).await?;
+        let aws = self.connect(progress, &location).await?;
         Ok(Scope {
             home: self.home(location, &aws).await?,
             lease: self.lease(),
@@ -190,8 +190,8 @@ impl ScopeArgs {
         self.region.clone().unwrap_or_else(|| "us-east-1".to_owned())
     }
 
-    /// Connects to the AWS of these flags.
-    async fn connect(&self, progress: &Progress) -> Result<Arc<Aws>, Exit> {
+    /// Connects to the AWS of these flags. The state is at this location.
+    async fn connect(&self, progress: &Progress, location: &Location) -> Result<Arc<Aws>, Exit> {
         let mut connection = Connection {
             region: self.region.clone(),
             profile: self.profile.clone(),
@@ -206,7 +206,12 @@ impl ScopeArgs {
                 account: LOCAL_ACCOUNT.to_owned(),
             });
         }
-        Ok(Aws::connect(&connection).await?)
+        // With a state that others share, the local AWS is no way out.
+        let instead = match location {
+            Location::Folder(_) => ", or use --local",
+            Location::Bucket { .. } => "",
+        };
+        Ok(Aws::connect(&connection).await.map_err(|why| why.or(instead))?)
     }
 
     /// The nearest folder, from here upwards, that is a project.
@@ -252,7 +257,7 @@ impl ScopeArgs {
 
     /// The home of this environment's state at another place, named on the command line.
     pub async fn other_home(&self, place: &Path, progress: &Progress) -> Result<Home, Exit> {
-        let location = Location::parse(place).map_err(|why| Exit::usage(why.to_string()))?;
+        let location = Location::of_env(place, &self.env).map_err(|why| Exit::usage(why.to_string()))?;
         self.home_at(self.permitted(location)?, progress).await
     }
 
@@ -264,7 +269,10 @@ impl ScopeArgs {
     async fn home_at(&self, location: Location, progress: &Progress) -> Result<Home, Exit> {
         match location {
             Location::Folder(folder) => Ok(Home::File(self.file(&folder))),
-            bucket @ Location::Bucket { .. } => self.home(bucket, &self.connect(progress).await?).await,
+            bucket @ Location::Bucket { .. } => {
+                let aws = self.connect(progress, &bucket).await?;
+                self.home(bucket, &aws).await
+            }
         }
     }
 
@@ -281,7 +289,7 @@ impl ScopeArgs {
     /// What the flag says, else the variable, else the settings.
     fn location(&self, project: &Path, setting: Option<&Location>) -> Result<Location, Exit> {
         if let Some(given) = &self.state {
-            let location = Location::parse(given);
+            let location = Location::of_env(given, &self.env);
             let location = location.map_err(|why| Exit::usage(format!("--state or FRAUDCTL_STATE: {why}")))?;
             return self.permitted(location);
         }

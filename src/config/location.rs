@@ -1,3 +1,4 @@
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
 use thiserror::Error;
 
@@ -20,7 +21,7 @@ pub enum Location {
 #[error("{text:?} names no place for the state: {why}; it is a folder, or s3://BUCKET/PREFIX")]
 pub struct LocationError {
     text: String,
-    why: &'static str,
+    why: String,
 }
 
 /// How a bucket is named.
@@ -30,6 +31,30 @@ const SCHEME: &str = "s3://";
 const LONGEST_PREFIX: usize = 900;
 
 impl Location {
+    /// Reads what a flag or a setting says of where this environment's state is.
+    ///
+    /// # Errors
+    /// As [`Location::parse`], or it is the name of the state itself and not of what it is in.
+    pub fn of_env(given: &Path, env: &str) -> Result<Self, LocationError> {
+        let location = Self::parse(given)?;
+        let file = format!("{env}.json");
+        let within = match &location {
+            Self::Folder(folder) if folder.file_name() == Some(OsStr::new(&file)) => {
+                let parent = folder.parent().filter(|parent| !parent.as_os_str().is_empty());
+                parent.unwrap_or(Path::new(".")).display().to_string()
+            }
+            Self::Bucket { name, prefix } if prefix.rsplit('/').next() == Some(file.as_str()) => {
+                let above = prefix.rsplit_once('/').map_or("", |(above, _)| above);
+                format!("{SCHEME}{name}/{above}").trim_end_matches('/').to_owned()
+            }
+            _ => return Ok(location),
+        };
+        Err(LocationError {
+            text: given.display().to_string(),
+            why: format!("{file} is what the state in it is called; name {within:?}"),
+        })
+    }
+
     /// Reads what a flag or a setting says.
     ///
     /// # Errors
@@ -37,10 +62,10 @@ impl Location {
     pub fn parse(given: &Path) -> Result<Self, LocationError> {
         let folder = || Ok(Self::Folder(given.to_owned()));
         let Some(text) = given.to_str() else { return folder() };
-        let wrong = |why| {
+        let wrong = |why: &str| {
             Err(LocationError {
                 text: text.to_owned(),
-                why,
+                why: why.to_owned(),
             })
         };
         if text.is_empty() {
@@ -51,7 +76,8 @@ impl Location {
         }
         let Some(rest) = text.strip_prefix(SCHEME) else {
             let lower = text.to_ascii_lowercase();
-            return match lower.starts_with("s3:") || lower.contains("://") {
+            let begins = ["s3:", "arn:"].iter().any(|scheme| lower.starts_with(scheme));
+            return match begins || lower.contains("://") {
                 true => wrong("it is no URL of a bucket"),
                 false => folder(),
             };
@@ -152,6 +178,8 @@ mod tests {
             ("s3:///prefix", "missing"),
             ("s3:/bucket", "no URL"),
             ("S3://bucket", "no URL"),
+            ("arn:aws:s3:::bucket/prefix", "no URL"),
+            ("ARN:aws:s3:::bucket", "no URL"),
             ("https://bucket.s3.amazonaws.com", "no URL"),
             ("s3://ab", "3 to 63"),
             (&long, "3 to 63"),
@@ -177,5 +205,40 @@ mod tests {
             assert!(said.contains(why), "{text}: {said}");
             assert!(said.contains("s3://BUCKET/PREFIX"), "{said}");
         }
+    }
+
+    #[test]
+    fn the_name_of_the_state_itself_is_refused_with_the_place_that_it_is_in() {
+        let of_env = |text: &str| Location::of_env(Path::new(text), "dev");
+        for (text, within) in [
+            ("state/dev.json", "\"state\""),
+            ("state/dev.json/", "\"state\""),
+            ("/abs/my state/dev.json", "\"/abs/my state\""),
+            ("dev.json", "\".\""),
+            ("s3://bucket/dev.json", "\"s3://bucket\""),
+            ("s3://bucket/a/b/dev.json", "\"s3://bucket/a/b\""),
+        ] {
+            let said = of_env(text).expect_err(text).to_string();
+            let name = format!("name {within};");
+            assert!(said.contains(&name) && said.contains(text), "{text}: {said}");
+        }
+        for place in [
+            "state",
+            "dev",
+            "state/prod.json",
+            "state/mydev.json",
+            "dev.json/state",
+            "s3://bucket/x-dev.json",
+            "s3://bucket/dev.json/x",
+            "s3://dev.json",
+        ] {
+            assert_eq!(of_env(place), parse(place), "{place}");
+        }
+        assert!(
+            of_env("s3://bucket/")
+                .unwrap_err()
+                .to_string()
+                .contains("ends with a slash")
+        );
     }
 }

@@ -179,6 +179,31 @@ fn without_credentials_nothing_begins_and_the_ways_to_give_them_are_named() {
             &["no AWS credentials", "AWS_PROFILE", "AWS_ACCESS_KEY_ID", "--local"],
         );
         assert!(run.stdout.is_empty(), "{run:#?}");
+        // What is to be done comes first; what each place said follows, to the last one that was looked at.
+        let (first, last) = run
+            .stderr
+            .split_once("What was looked for: ")
+            .expect("what was looked for");
+        for text in ["AWS_ROLE_ARN", "AWS_WEB_IDENTITY_TOKEN_FILE", "or use --local"] {
+            assert!(first.contains(text), "{text}: {run:#?}");
+        }
+        for text in [
+            "Environment: ",
+            "AWS_WEB_IDENTITY_TOKEN_FILE",
+            "AWS_EC2_METADATA_DISABLED",
+        ] {
+            assert!(last.contains(text), "{text}: {run:#?}");
+        }
+    }
+    // Where the state is shared, the local AWS is refused, or has nothing to do with it.
+    for args in [&["up", "--yes"][..], &["state", "list"]] {
+        let mut command = place.env.command(args);
+        command
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY")
+            .env("FRAUDCTL_STATE", "s3://my-bucket/team");
+        let run = refused(command, 1, &["no AWS credentials", "AWS_ROLE_ARN"]);
+        assert!(!run.stderr.contains("--local"), "{run:#?}");
     }
     place.assert_untouched();
 }

@@ -38,6 +38,7 @@ pub async fn run(args: DiffArgs) -> Result<(), Exit> {
         ));
     }
     let store = store?;
+    args.scope.note_lost(&scope.home, &progress);
     let (graph, kinds) = scope.desired(Some(builder), &progress)?;
     let live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     let plan = Plan::towards(&graph, &store.state, &live, &kinds, &args.adopt.addresses())?;

@@ -34,6 +34,7 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
     let scope = args.scope.open(&BuildArgs::default(), &progress).await?;
     let lock = scope.lock("down", stop).await?;
     let store = scope.store_of(&lock).await?;
+    args.scope.note_lost(&scope.home, &progress);
     let (graph, kinds) = scope.desired(None, &progress)?;
     let mut live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     // What is not found now is forgotten, so it is looked for as long as AWS may need to show it.

@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::engine::{Action, Change, Plan};
 use crate::operate::preflight;
 use crate::resource::{Live, Reconciler};
-use crate::state::{Place, Record, State, Status};
+use crate::state::{Place, Record, State, Status, for_shell};
 use crate::ui::Progress;
 use serde_json::Value;
 
@@ -100,7 +100,10 @@ fn refusal(tables: &[(String, String)], place: &Place, profile: Option<&str>) ->
         each.join(", ")
     );
     // Pasted, it must not reach a table of the same name elsewhere.
-    let given = |flag: &str, value: Option<&str>| value.map(|value| format!(" {flag} {value}")).unwrap_or_default();
+    let given = |flag: &str, value: Option<&str>| {
+        let value = value.map(for_shell);
+        value.map(|value| format!(" {flag} {value}")).unwrap_or_default()
+    };
     let elsewhere = given("--endpoint-url", place.endpoint.as_deref()) + &given("--profile", profile);
     for (_, name) in tables {
         text.push_str(&format!(
@@ -290,6 +293,8 @@ mod tests {
 
         let profiled = by_aws(&plan(vec![delete()]), &state(false, true), Some("prod"));
         assert!(profiled.refusal.unwrap().ends_with("-enabled --profile prod"));
+        let spaced = by_aws(&plan(vec![delete()]), &state(false, true), Some("my prod"));
+        assert!(spaced.refusal.unwrap().ends_with("-enabled --profile 'my prod'"));
 
         // Of a predecessor it is known what was asked for it.
         let predecessor = || {

@@ -10,7 +10,7 @@ use crate::aws::{Aws, Connection, Local, Registry};
 use crate::config::{self, Location, Overrides, Settings};
 use crate::engine::Graph;
 use crate::stack::Stack;
-use crate::state::{Home, Lock, LockError, Place, Store};
+use crate::state::{Home, Lock, LockError, Place, Store, for_shell};
 use crate::ui::Progress;
 use clap::Args;
 use clap::builder::{OsStringValueParser, TypedValueParser};
@@ -150,6 +150,12 @@ impl ScopeArgs {
         flags
     }
 
+    /// The same as a shell takes them.
+    pub fn flags_for_shell(&self) -> String {
+        let flags: Vec<String> = self.flags().iter().map(|flag| for_shell(flag)).collect();
+        flags.join(" ")
+    }
+
     /// As [`ScopeArgs::open`], for commands that only use what stands: where nothing is remembered of the local AWS, none
     /// is started to say so.
     pub async fn open_deployed(&self, progress: &Progress) -> Result<Scope, Exit> {
@@ -168,13 +174,34 @@ impl ScopeArgs {
 
     /// There is nothing to be used, as far as this state tells.
     pub fn nothing_deployed(&self, home: &Home) -> Exit {
+        if let Some(lost) = self.lost(home) {
+            return Exit::failed(lost);
+        }
         Exit::failed(format!(
             "nothing is deployed in environment {}, as far as {} tells. If its state is elsewhere, name the place with \
              --state, FRAUDCTL_STATE or the key `state` in fraudctl.toml; else deploy it with `fraudctl up {}`",
             self.env,
             home.at(),
-            self.flags().join(" ")
+            self.flags_for_shell()
         ))
+    }
+
+    /// What there is to say where the state is gone and the one before it is there.
+    pub fn lost(&self, home: &Home) -> Option<String> {
+        let before = home.left_behind()?;
+        Some(format!(
+            "the state {} is gone, but the one before it is there ({before}): `fraudctl state recover {}` goes back to it; \
+             `up` and `down` find again what stands, but not predecessors of replaced resources",
+            home.at(),
+            self.flags_for_shell()
+        ))
+    }
+
+    /// Says it, where the work goes on without that state.
+    pub fn note_lost(&self, home: &Home, progress: &Progress) {
+        if let Some(lost) = self.lost(home) {
+            progress.say(&format!("note: {lost}"));
+        }
     }
 
     fn local_place(&self) -> Place {

@@ -7,12 +7,13 @@ use super::stop::Stop;
 use super::{confirm, json, print};
 use crate::resource::Address;
 use crate::state::{
-    Home, Lock, LockError, MoveError, Moved, Record, Retired, Status, Store, StoreError, move_state, set_aside,
+    Home, Lock, LockError, MoveError, Moved, Record, Retired, Status, Store, StoreError, for_shell, move_state,
+    moved_already, set_aside,
 };
 use crate::ui::Progress;
 use clap::{Args, Subcommand};
 use serde::Serialize;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// Shows, mends and moves what is remembered of an environment. Works on the state alone: no resource in AWS is asked for
 /// or changed, and for a state in a folder AWS is not needed at all.
@@ -145,7 +146,7 @@ async fn list(args: &LookArgs) -> Result<(), Exit> {
 async fn show(args: &ShowArgs) -> Result<(), Exit> {
     let scope = &args.look.scope;
     let store = remembered(scope, &home(scope).await?).await?;
-    let (address, record) = find(&store, &args.address)?;
+    let (address, record) = find(scope, &store, &args.address)?;
     if args.look.json {
         return json::print(record);
     }
@@ -169,11 +170,12 @@ async fn show(args: &ShowArgs) -> Result<(), Exit> {
 async fn rm(args: &RmArgs, stop: &Stop) -> Result<(), Exit> {
     let home = home(&args.scope).await?;
     // First without the lock, which makes a file: what is not there leaves no trace.
-    find(&remembered(&args.scope, &home).await?, &args.address).and_then(|found| forgettable(&args.scope, found))?;
-    let lock = lock(&home, "state rm", &args.scope, stop).await?;
-    let store = lock.open_env(&args.scope.env).await?;
-    let mut store = store.ok_or_else(|| args.scope.nothing_deployed(&home))?;
-    let (address, record) = find(&store, &args.address).and_then(|found| forgettable(&args.scope, found))?;
+    let scope = &args.scope;
+    find(scope, &remembered(scope, &home).await?, &args.address).and_then(|found| forgettable(scope, found))?;
+    let lock = lock(&home, "state rm", scope, stop).await?;
+    let store = lock.open_env(&scope.env).await?;
+    let mut store = store.ok_or_else(|| scope.nothing_deployed(&home))?;
+    let (address, record) = find(scope, &store, &args.address).and_then(|found| forgettable(scope, found))?;
     let address = address.clone();
     print::remark(format_args!(
         "{address}, a {}, will be forgotten. It stays in AWS; the next `up` or `down` finds it again by its name and tags.",
@@ -205,24 +207,32 @@ async fn recover(args: &RecoverArgs, stop: &Stop) -> Result<(), Exit> {
     let home = home(&args.scope).await?;
     let env = &args.scope.env;
     // First without the lock, which makes a file: what cannot be recovered leaves no trace.
-    if loss(&home, env).await?.is_none() {
-        return Ok(());
-    }
-    previous(&home, env).await?;
-    let lock = lock(&home, "state recover", &args.scope, stop).await?;
-    let home = lock.home();
-    let Some(what) = loss(home, env).await? else {
+    let Some(seen) = loss(&home, env).await? else {
         return Ok(());
     };
-    let previous = previous(home, env).await?;
-    let kept = match home {
-        Home::File(_) => "what is damaged is kept beside it as .damaged",
-        Home::Bucket(_) => "what is damaged stays as a version of the object",
+    previous(&home, env, &seen).await?;
+    let lock = lock(&home, "state recover", &args.scope, stop).await?;
+    let home = lock.home();
+    let Some(seen) = loss(home, env).await? else {
+        return Ok(());
+    };
+    let previous = previous(home, env, &seen).await?;
+    let at = home.at();
+    let (what, kept) = match (&seen, home) {
+        (Loss::Gone, _) => (format!("the state {at} is gone"), ""),
+        (Loss::Damaged(why), Home::File(_)) => (
+            format!("the state {at} is damaged ({why})"),
+            "; what is damaged is kept beside it as .damaged, with a number where there is one already",
+        ),
+        (Loss::Damaged(why), Home::Bucket(_)) => (
+            format!("the state {at} is damaged ({why})"),
+            "; what is damaged stays as a version of the object",
+        ),
     };
     let (serial, count) = (previous.state.serial, previous.state.resources.len());
     print::remark(format_args!(
         "{what}\nThe state before it has serial {serial} and remembers {count} resources of account {}, region {}. It takes \
-         its place; {kept}. What was done since is not in it: the next `up` or `down` finds that by names and tags.",
+         its place{kept}. What was done since is not in it: the next `up` or `down` finds that by names and tags.",
         previous.state.place.account, previous.state.place.region
     ));
     if !args.yes {
@@ -235,8 +245,16 @@ async fn recover(args: &RecoverArgs, stop: &Stop) -> Result<(), Exit> {
     Ok(())
 }
 
+/// What is wrong with the current state.
+enum Loss {
+    /// It is not there.
+    Gone,
+    /// It is damaged, and where.
+    Damaged(String),
+}
+
 /// What is wrong with the current state. Nothing where it is whole, which is told.
-async fn loss(home: &Home, env: &str) -> Result<Option<String>, Exit> {
+async fn loss(home: &Home, env: &str) -> Result<Option<Loss>, Exit> {
     match Store::of_env(home, env).await {
         Ok(Some(store)) => {
             print::remark(format_args!(
@@ -245,31 +263,40 @@ async fn loss(home: &Home, env: &str) -> Result<Option<String>, Exit> {
             ));
             Ok(None)
         }
-        Ok(None) => Ok(Some(format!("the state {} is gone", home.at()))),
-        Err(StoreError::Damaged { at, why }) => Ok(Some(format!("the state {at} is damaged ({why})"))),
+        Ok(None) => Ok(Some(Loss::Gone)),
+        Err(StoreError::Damaged { why, .. }) => Ok(Some(Loss::Damaged(why))),
         // A newer one, another environment's, or one that is elsewhere now: it is no damage that going back would mend.
         Err(why) => Err(why.into()),
     }
 }
 
 /// The state before the current one, if it is whole.
-async fn previous(home: &Home, env: &str) -> Result<Store, Exit> {
-    let anew = "`fraudctl up` then finds what exists by names and ownership tags and writes it anew";
-    let current = set_aside(&home.at());
-    match Store::previous(home, env).await {
-        Ok(Some(store)) => Ok(store),
-        Ok(None) => Err(Exit::failed(format!(
-            "there is no whole state before {} to go back to; nothing was changed. If that one is damaged, {current}: \
-             {anew}. If there is none, look whether its place or --env is another one",
-            home.at()
-        ))),
-        Err(StoreError::Damaged { at, why }) => Err(Exit::failed(format!(
-            "the state before, {at}, is damaged too ({why}); nothing was changed. Put a good copy back as {}, or {current}: \
-             {anew}",
-            home.at()
-        ))),
-        Err(why) => Err(why.into()),
-    }
+async fn previous(home: &Home, env: &str, loss: &Loss) -> Result<Store, Exit> {
+    let anew = "finds what exists by names and ownership tags and writes it anew";
+    let at = home.at();
+    Err(Exit::failed(match (Store::previous(home, env).await, loss) {
+        (Ok(Some(store)), _) => return Ok(store),
+        (Ok(None), Loss::Gone) => format!(
+            "there is no state {at}, nor a whole one before it to go back to; nothing was changed. Look whether its place or \
+             --env is another one; else `fraudctl up` {anew}"
+        ),
+        (Ok(None), Loss::Damaged(why)) => format!(
+            "the state {at} is damaged ({why}), and there is no whole one before it to go back to; nothing was changed. Put a \
+             good copy back, or {}: `fraudctl up` then {anew}",
+            set_aside(&at)
+        ),
+        (Err(StoreError::Damaged { at: before, why, .. }), Loss::Gone) => format!(
+            "the state {at} is gone, and the one before it, {before}, is damaged ({why}); nothing was changed. Put a good copy \
+             back as {at}, or {}: `fraudctl up` then {anew}",
+            set_aside(&before)
+        ),
+        (Err(StoreError::Damaged { at: before, why, .. }), Loss::Damaged(_)) => format!(
+            "the state before, {before}, is damaged too ({why}); nothing was changed. Put a good copy back as {at}, or {}: \
+             `fraudctl up` then {anew}",
+            set_aside(&at)
+        ),
+        (Err(why), _) => return Err(why.into()),
+    }))
 }
 
 async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
@@ -278,20 +305,22 @@ async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
     let to = scope.other_home(&args.to, &Progress::new()).await?;
     if from.is(&to) {
         if Store::of_env(&from, &scope.env).await?.is_none() {
-            return Err(Exit::failed(format!(
-                "{} is where the state is looked for, and there is none; nothing was moved. If it is elsewhere still, say \
-                 from where: `fraudctl state move {} --env {} --state OLD_PLACE`",
-                to.at(),
-                args.to.display(),
-                scope.env
-            )));
+            return Err(nothing_moved(scope, &from).unwrap_or_else(|| {
+                Exit::failed(format!(
+                    "{} is where the state is looked for, and there is none; nothing was moved. If it is elsewhere still, \
+                     say from where: `fraudctl state move {} --env {} --state OLD_PLACE`",
+                    to.at(),
+                    for_shell(&args.to.display().to_string()),
+                    scope.env
+                ))
+            }));
         }
         print::remark(format_args!("the state is kept at {} already", to.at()));
         return Ok(());
     }
     // First without the locks, which make folders and files: where there is nothing to move, nothing is made.
     if Store::find(&from, &scope.env).await?.is_none() {
-        return nothing_to_move(scope, &from, &to, stop).await;
+        return nothing_to_move(args, &from, &to, stop).await;
     }
     for note in to.check().await? {
         print::remark(format_args!("note: {note}"));
@@ -302,15 +331,8 @@ async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
     for lock in [&source, &destination] {
         lock.fence(&scope.env).await?;
     }
-    let place = if to.is_file() {
-        // The settings begin a path elsewhere than this command line, and so does whoever is told where it went. The lock
-        // is in it, so it is there.
-        let there = std::path::absolute(&args.to).unwrap_or_else(|_| args.to.clone());
-        there.canonicalize().unwrap_or(there)
-    } else {
-        args.to.clone()
-    };
-    let place = place.display().to_string();
+    // The lock is in it, so it is there.
+    let place = place(&args.to, &to);
     match move_state(&source, &destination, &scope.env, &place).await? {
         Moved::Done { serial, resources } => print::remark(format_args!(
             "the state of {} (serial {serial}, {resources} resources) was moved from {} to {}",
@@ -318,7 +340,7 @@ async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
             from.at(),
             to.at()
         )),
-        Moved::Already { serial } => moved_already(scope, &from, &to, serial),
+        Moved::Already { serial } => tell_moved(scope, &from, &to, serial),
     }
     print::remark(format_args!(
         "From now on it is found with --state or FRAUDCTL_STATE, or with this in fraudctl.toml:\n\n    [env.{}]\n    state = {:?}",
@@ -327,22 +349,39 @@ async fn move_to(args: &MoveArgs, stop: &Stop) -> Result<(), Exit> {
     Ok(())
 }
 
-async fn nothing_to_move(scope: &ScopeArgs, from: &Home, to: &Home, stop: &Stop) -> Result<(), Exit> {
-    if let Some(there) = Store::find(to, &scope.env).await? {
-        // Who moved it may have died before he gave a lease back: it is taken from him, and given back.
-        for home in [from, to].into_iter().filter(|home| !home.is_file()) {
-            let lock = lock(home, "state move", scope, stop).await?;
-            lock.fence(&scope.env).await?;
-        }
-        moved_already(scope, from, to, there.state.serial);
-        return Ok(());
+/// The new place as whoever comes to the old one is told it, and as the settings take it: they begin a path elsewhere than
+/// this command line.
+fn place(given: &Path, to: &Home) -> String {
+    if !to.is_file() {
+        return given.display().to_string();
     }
-    // Where it was moved elsewhere, that is told.
-    Store::of_env(from, &scope.env).await?;
-    Err(MoveError::Nothing(from.at()).into())
+    let there = std::path::absolute(given).unwrap_or_else(|_| given.to_owned());
+    there.canonicalize().unwrap_or(there).display().to_string()
 }
 
-fn moved_already(scope: &ScopeArgs, from: &Home, to: &Home, serial: u64) {
+async fn nothing_to_move(args: &MoveArgs, from: &Home, to: &Home, stop: &Stop) -> Result<(), Exit> {
+    let scope = &args.scope;
+    let serial = match moved_already(from, to, &scope.env, &place(&args.to, to)).await {
+        Ok(serial) => serial,
+        Err(why @ MoveError::Nothing { .. }) => return Err(nothing_moved(scope, from).unwrap_or_else(|| why.into())),
+        Err(why) => return Err(why.into()),
+    };
+    // Who moved it may have died before he gave a lease back: it is taken from him, and given back.
+    for home in [from, to].into_iter().filter(|home| !home.is_file()) {
+        let lock = lock(home, "state move", scope, stop).await?;
+        lock.fence(&scope.env).await?;
+    }
+    tell_moved(scope, from, to, serial);
+    Ok(())
+}
+
+/// Why nothing was moved, where the state is gone and the one before it is there.
+fn nothing_moved(scope: &ScopeArgs, from: &Home) -> Option<Exit> {
+    let lost = scope.lost(from)?;
+    Some(Exit::failed(format!("nothing was moved: {lost}")))
+}
+
+fn tell_moved(scope: &ScopeArgs, from: &Home, to: &Home, serial: u64) {
     print::remark(format_args!(
         "nothing is left to move: {} has no state of {}, and {} has serial {serial}",
         from.at(),
@@ -356,11 +395,12 @@ async fn remembered(scope: &ScopeArgs, home: &Home) -> Result<Store, Exit> {
     found.ok_or_else(|| scope.nothing_deployed(home))
 }
 
-fn find<'a>(store: &'a Store, address: &str) -> Result<(&'a Address, &'a Record), Exit> {
+fn find<'a>(scope: &ScopeArgs, store: &'a Store, address: &str) -> Result<(&'a Address, &'a Record), Exit> {
     let found = store.state.resources.get_key_value(&Address::from(address));
     found.ok_or_else(|| {
         Exit::usage(format!(
-            "nothing is remembered at {address}; `fraudctl state list` names what is"
+            "nothing is remembered at {address}; `fraudctl state list {}` names what is",
+            scope.flags_for_shell()
         ))
     })
 }
@@ -378,7 +418,7 @@ fn forgettable<'a>(
         "{address} has replaced what is still to be removed ({}), and only its record knows of that; nothing was forgotten. \
          `fraudctl up {}` removes it",
         left.join(", "),
-        scope.flags().join(" ")
+        scope.flags_for_shell()
     )))
 }
 

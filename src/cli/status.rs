@@ -68,12 +68,17 @@ pub async fn run(args: StatusArgs) -> Result<(), Exit> {
         resources: rows.collect(),
         outputs: outputs(&scope, &store),
     };
+    args.scope.note_lost(&scope.home, &progress);
     if args.json {
         return json::print(&document);
     }
     print::line(scope.headline())?;
     if document.resources.is_empty() {
-        return print::line("Nothing is deployed. `fraudctl up` deploys it.");
+        return print::line(if scope.home.left_behind().is_some() {
+            "Nothing is remembered."
+        } else {
+            "Nothing is deployed. `fraudctl up` deploys it."
+        });
     }
     print_table(&document)
 }

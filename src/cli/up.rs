@@ -6,6 +6,7 @@ use super::stop::Stop;
 use super::{interrupted, print, protect, send};
 use crate::engine::{Begun, Plan, survey};
 use crate::operate::preflight;
+use crate::state::for_shell;
 use crate::ui::Progress;
 use clap::Args;
 use std::collections::BTreeMap;
@@ -39,6 +40,7 @@ pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
     }
     let lock = scope.lock("up", stop).await?;
     let store = scope.store_of(&lock).await?;
+    args.scope.note_lost(&scope.home, &progress);
     let (graph, kinds) = scope.desired(Some(builder), &progress)?;
     let mut live = survey(&graph, &store.state, &kinds, &scope.settings.env).await?;
     interrupted::look(&scope, &kinds, &store.state, &mut live, Begun::Removed, &progress).await?;
@@ -115,22 +117,11 @@ fn print_curl(scope: &ScopeArgs, outputs: &BTreeMap<String, String>) -> Result<(
     let path = std::env::current_exe().ok().filter(|_| called.contains('/'));
     let program = path.map_or(called, |path| path.display().to_string());
     let program = for_shell(&program);
-    let flags: Vec<String> = scope.flags().iter().map(|flag| for_shell(flag)).collect();
-    let flags = flags.join(" ");
+    let flags = scope.flags_for_shell();
     print::line(format_args!(
         "\nTry it:\n  curl -X POST {endpoint}/transactions \\\n    -H \"x-api-key: $({program} output api_key {flags})\" \\\n    \
          -H 'content-type: application/json' \\\n    -d '{EXAMPLE}'"
     ))
-}
-
-/// A word as a shell reads it back: in quotes where it needs them.
-fn for_shell(word: &str) -> String {
-    let plain = |c: char| c.is_ascii_alphanumeric() || "-_./:=@%+,".contains(c);
-    if !word.is_empty() && word.chars().all(plain) {
-        word.to_owned()
-    } else {
-        format!("'{}'", word.replace('\'', r"'\''"))
-    }
 }
 
 /// A transaction as the API takes it.
@@ -149,15 +140,6 @@ mod tests {
     }
 
     #[test]
-    fn words_are_quoted_where_a_shell_needs_it() {
-        assert_eq!(for_shell("target/debug/fraudctl"), "target/debug/fraudctl");
-        assert_eq!(for_shell("/home/me/my tools/fraudctl"), "'/home/me/my tools/fraudctl'");
-        assert_eq!(for_shell("it's"), r"'it'\''s'");
-        assert_eq!(for_shell("$(x)"), "'$(x)'");
-        assert_eq!(for_shell(""), "''");
-    }
-
-    #[test]
     fn the_flags_that_were_given_are_repeated() {
         let given = [
             "--env=two",
@@ -172,5 +154,8 @@ mod tests {
         let line = Line::parse_from(["fraudctl"].into_iter().chain(given));
         let words = given.iter().flat_map(|flag| flag.split('='));
         assert_eq!(line.scope.flags(), words.collect::<Vec<_>>());
+        let pasted = line.scope.flags_for_shell();
+        assert!(pasted.starts_with("--env two --local --region eu-west-1 "), "{pasted}");
+        assert!(pasted.contains(" --state 'my state' "), "{pasted}");
     }
 }

@@ -1,4 +1,5 @@
 use super::record::FORMAT;
+use super::shell::for_shell;
 use crate::resource::Failure;
 use std::fmt;
 use thiserror::Error;
@@ -47,9 +48,8 @@ pub enum StoreError {
     },
     /// It is no state, or only a part of one.
     #[error(
-        "the state {at} is damaged ({why}); nothing was changed. `fraudctl state recover`, with the flags of this command, goes \
-         back to the one before it. Or put a good copy back, or {}: `fraudctl up` then finds what exists by names and ownership tags and writes \
-         it anew",
+        "the state {at} is damaged ({why}); nothing was changed. {back} a good copy back, or {}: `fraudctl up` then finds what \
+         exists by names and ownership tags and writes it anew",
         set_aside(.at)
     )]
     Damaged {
@@ -57,6 +57,8 @@ pub enum StoreError {
         at: String,
         /// Where it is damaged.
         why: String,
+        /// What to do first: `GO_BACK`, or `NOTHING_BEFORE` where it is known that there is none.
+        back: &'static str,
     },
     /// A newer fraudctl wrote it.
     #[error("the state {at} has format {found}, but this fraudctl knows only up to {FORMAT}; use the newer fraudctl")]
@@ -100,7 +102,8 @@ pub enum StoreError {
     /// It stands here, and may be in use elsewhere already.
     #[error(
         "the move of the state {at} to {to} was cut short, and nobody may work on it here; nothing was changed. The same \
-         command, with the flags that it had, finishes it: `fraudctl state move {to}`. Only if no state stands there: {remove}"
+         command, with the flags that it had, finishes it: `fraudctl state move {}`. Only if no state stands there: {remove}",
+        for_shell(.to)
     )]
     Unfinished {
         /// Which file or object.
@@ -121,6 +124,12 @@ pub enum StoreError {
         mend: String,
     },
 }
+
+/// What comes first where a state is damaged and there may be one before it.
+pub(super) const GO_BACK: &str =
+    "`fraudctl state recover`, with the flags of this command, goes back to the one before it. Or put";
+/// What comes first where there is none.
+pub(super) const NOTHING_BEFORE: &str = "There is none before it to go back to: put";
 
 impl StoreError {
     /// A failure of the file system.
@@ -144,9 +153,43 @@ impl StoreError {
 
 /// How a person takes a state out of use without losing it. Not by `fraudctl state move`, which takes it elsewhere.
 pub fn set_aside(at: &str) -> String {
+    let (from, to) = (for_shell(at), for_shell(&format!("{at}.old")));
     if at.starts_with("s3://") {
-        format!("rename the object (`aws s3 mv '{at}' '{at}.old'`)")
+        format!("rename the object (`aws s3 mv {from} {to}`)")
     } else {
-        format!("rename the file (`mv '{at}' '{at}.old'`)")
+        format!("rename the file (`mv {from} {to}`)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_offered_for_pasting_is_quoted() {
+        for (at, command) in [
+            ("state/dev.json", "`mv state/dev.json state/dev.json.old`"),
+            (
+                "it's me/dev.json",
+                r"`mv 'it'\''s me/dev.json' 'it'\''s me/dev.json.old'`",
+            ),
+            (
+                "s3://b/p/dev.json",
+                "`aws s3 mv s3://b/p/dev.json s3://b/p/dev.json.old`",
+            ),
+            (
+                "s3://b/(p)/dev.json",
+                "`aws s3 mv 's3://b/(p)/dev.json' 's3://b/(p)/dev.json.old'`",
+            ),
+        ] {
+            assert!(set_aside(at).contains(command), "{}", set_aside(at));
+        }
+        let unfinished = StoreError::Unfinished {
+            at: "state/dev.json".to_owned(),
+            to: "/my states".to_owned(),
+            remove: "rm".to_owned(),
+        };
+        let said = unfinished.to_string();
+        assert!(said.contains("`fraudctl state move '/my states'`"), "{said}");
     }
 }

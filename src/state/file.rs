@@ -30,12 +30,13 @@ pub fn write(path: &Path, content: &[u8]) -> io::Result<()> {
     write_atomically(path, content)
 }
 
-/// Writes the file in place of a damaged one, which is kept as `.damaged`. The one before it stays.
+/// Writes the file in place of a damaged one, which is kept as `.damaged`, or under the next number where that is there.
+/// The one before it stays.
 ///
 /// # Errors
 /// As [`write()`].
 pub fn mend(path: &Path, content: &[u8]) -> io::Result<()> {
-    keep(path, &beside(path, "damaged"))?;
+    keep(path, &damaged(path))?;
     write_atomically(path, content)
 }
 
@@ -53,7 +54,7 @@ pub fn discard(path: &Path) -> io::Result<()> {
 }
 
 fn remove_unfinished(path: &Path) -> io::Result<()> {
-    for path in [path, &previous(path), &beside(path, "damaged")] {
+    for path in [path, &previous(path), &damaged(path)] {
         remove(&beside(path, "new"))?;
     }
     Ok(())
@@ -74,7 +75,12 @@ pub fn retire(path: &Path) -> io::Result<()> {
 
 /// Was the state moved away from here?
 pub fn is_retired(path: &Path) -> bool {
-    fs::symlink_metadata(retired(path)).is_ok()
+    is_there(&retired(path))
+}
+
+/// Has something this name, whatever it is?
+pub fn is_there(path: &Path) -> bool {
+    fs::symlink_metadata(path).is_ok()
 }
 
 /// `dev.json.moved` for `dev.json`: the state as it was when it was moved away.
@@ -136,6 +142,17 @@ fn resolved(folder: &Path) -> PathBuf {
 /// `dev.json.prev` for `dev.json`: the state before.
 pub fn previous(path: &Path) -> PathBuf {
     beside(path, "prev")
+}
+
+/// The first of `dev.json.damaged`, `dev.json.damaged.1` and so on that is free, for `dev.json`.
+fn damaged(path: &Path) -> PathBuf {
+    let first = beside(path, "damaged");
+    let (mut name, mut count) = (first.clone(), 0_u32);
+    while is_there(&name) {
+        count += 1;
+        name = beside(&first, &count.to_string());
+    }
+    name
 }
 
 fn beside(path: &Path, what: &str) -> PathBuf {

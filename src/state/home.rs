@@ -65,6 +65,21 @@ impl Home {
         }
     }
 
+    /// The state before, where the current one is gone. Only in a folder: a bucket keeps versions of all that ever stood
+    /// there, also of what was removed on purpose.
+    pub fn left_behind(&self) -> Option<String> {
+        let Self::File(path) = self else { return None };
+        (!file::is_there(path) && !self.is_first()).then(|| file::previous(path).display().to_string())
+    }
+
+    /// Is it certain that there is no state before the current one? Of a bucket that is not asked.
+    pub(super) fn is_first(&self) -> bool {
+        match self {
+            Self::File(path) => !file::is_there(&file::previous(path)),
+            Self::Bucket(_) => false,
+        }
+    }
+
     /// Does the bucket keep what is in it? What could not be asked is told in the notes.
     ///
     /// # Errors

@@ -1,5 +1,5 @@
 use super::error::{StoreError, set_aside};
-use super::home::may_have_arrived;
+use super::home::{Home, may_have_arrived};
 use super::lock::Lock;
 use super::record::State;
 use super::store::Store;
@@ -46,10 +46,25 @@ pub enum MoveError {
     },
     /// There is no state to move.
     #[error(
-        "there is no state at {0} to move; nothing was moved. A new environment needs no move: name the place with --state, \
-         FRAUDCTL_STATE or the key `state` in fraudctl.toml, and run `fraudctl up`"
+        "there is no state at {from} to move; nothing was moved.{there} A new environment needs no move: name the place with \
+         --state, FRAUDCTL_STATE or the key `state` in fraudctl.toml, and run `fraudctl up`"
     )]
-    Nothing(String),
+    Nothing {
+        /// Where it was to be moved from.
+        from: String,
+        /// What stands where it was to be moved to, in words; may be empty.
+        there: String,
+    },
+    /// It was moved before, and not to the place that is asked for, where something else stands.
+    #[error("{moved}. {to} holds another state of this environment (serial {theirs}), as far as can be told")]
+    Another {
+        /// The refusal of the place that it was moved from.
+        moved: Box<StoreError>,
+        /// Where it was to be moved to.
+        to: String,
+        /// The serial of what stands there.
+        theirs: u64,
+    },
     /// What was written is not what was read back.
     #[error("{0} holds another state than was written there; the old one stays in use")]
     Differs(String),
@@ -79,25 +94,15 @@ impl MoveError {
 /// # Errors
 /// There is nothing to move, the new home is taken, or one of them cannot be used.
 pub async fn move_state(from: &Lock, to: &Lock, env: &str, place: &str) -> Result<Moved, MoveError> {
-    let source = Store::find(from.home(), env).await?;
-    let there = Store::find(to.home(), env).await?;
-    let (source, there) = match (source, there) {
-        (None, None) => {
-            from.home().not_moved(false).await?;
-            return Err(MoveError::Nothing(from.home().at()));
-        }
-        (None, Some(there)) => {
-            return Ok(Moved::Already {
-                serial: there.state.serial,
-            });
-        }
-        (Some(source), there) => (source, there),
+    let Some(source) = Store::find(from.home(), env).await? else {
+        let serial = moved_already(from.home(), to.home(), env, place).await?;
+        return Ok(Moved::Already { serial });
     };
+    let mut there = Store::find(to.home(), env).await?;
     let begun = from.home().tombstone().await?;
     if let Some(other) = begun.clone().filter(|begun| begun.to != place) {
         return Err(from.home().unfinished(other).into());
     }
-    let mut there = there;
     if let Some(found) = there.take_if(|there| !same(there, &source)) {
         // Since a move that was cut short it may have been worked on there. Here it was not.
         if begun.is_none() || found.state.lineage != source.state.lineage {
@@ -135,6 +140,29 @@ pub async fn move_state(from: &Lock, to: &Lock, env: &str, place: &str) -> Resul
     Ok(moved)
 }
 
+/// The serial of a state of which nothing is left at `from`, because it was moved before, to the `place` that `to` is.
+///
+/// # Errors
+/// It was moved to another place, or nothing says that there was one, or one of the homes cannot be used.
+pub async fn moved_already(from: &Home, to: &Home, env: &str, place: &str) -> Result<u64, MoveError> {
+    let there = Store::find(to, env).await?.map(|store| store.state.serial);
+    match (from.went(false).await?, there) {
+        (Some(went), Some(serial)) if went.to == place => Ok(serial),
+        (Some(went), Some(theirs)) => Err(MoveError::Another {
+            moved: Box::new(from.moved(went)),
+            to: to.at(),
+            theirs,
+        }),
+        (Some(went), None) => Err(from.moved(went).into()),
+        (None, there) => Err(MoveError::Nothing {
+            from: from.at(),
+            there: there.map_or_else(String::new, |serial| {
+                format!(" {} holds one of this environment already (serial {serial}).", to.at())
+            }),
+        }),
+    }
+}
+
 /// Writes the state at its new home, and makes certain that it can be read there.
 async fn write(source: &Store, to: &Lock, env: &str) -> Result<(), MoveError> {
     source.copied_to(to.home()).write().await?;
@@ -161,8 +189,8 @@ fn same(one: &Store, other: &Store) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::state::Objects;
     use crate::state::fake::{Bucket, place, record};
-    use crate::state::{Home, Objects};
     use std::path::Path;
     use std::sync::Arc;
     use std::time::Duration;
@@ -234,14 +262,45 @@ mod tests {
             ] {
                 let why = refused.unwrap_err().to_string();
                 let to = format!("was moved to {}", local.home().at());
-                for part in [&to, "aws s3 rm 's3://fake/dev.moved'", "s3://fake/dev.json"] {
+                for part in [&to, "aws s3 rm s3://fake/dev.moved", "s3://fake/dev.json"] {
                     assert!(why.contains(part), "{part}: {why}");
                 }
             }
         }
         let (here, there) = (tempfile::tempdir().unwrap(), lock(&bucket(&Bucket::new())).await);
         let nothing = moving(&lock(&file(here.path())).await, &there).await;
-        assert!(matches!(nothing, Err(MoveError::Nothing(_))), "{nothing:?}");
+        assert!(matches!(nothing, Err(MoveError::Nothing { .. })), "{nothing:?}");
+    }
+
+    #[tokio::test]
+    async fn a_state_that_was_moved_is_moved_already_only_to_where_it_went() {
+        for from_bucket in [true, false] {
+            let [folder, went, third] = [(); 3].map(|()| tempfile::tempdir().unwrap());
+            let bucket = bucket(&Bucket::new());
+            let from = lock(&if from_bucket { bucket } else { file(folder.path()) }).await;
+            let (to, third) = (lock(&file(went.path())).await, lock(&file(third.path())).await);
+            written(&from).await;
+            moving(&from, &to).await.unwrap();
+            let another = written(&third).await.state;
+            let why = moving(&from, &third).await.unwrap_err().to_string();
+            let moved = format!("was moved to {}", to.home().at());
+            let holds = format!(
+                "{} holds another state of this environment (serial 1)",
+                third.home().at()
+            );
+            assert!(why.contains(&moved) && why.contains(&holds), "{why}");
+            assert_eq!(third.open(place()).await.unwrap().state, another);
+            assert_eq!(moving(&from, &to).await.unwrap(), Moved::Already { serial: 1 });
+            // Whatever stands elsewhere, it is not what nothing was ever moved from.
+            let empty = tempfile::tempdir().unwrap();
+            let nothing = moving(&lock(&file(empty.path())).await, &third).await.unwrap_err();
+            assert!(matches!(nothing, MoveError::Nothing { .. }), "{nothing}");
+            let why = nothing.to_string();
+            assert!(
+                why.contains("holds one of this environment already (serial 1)"),
+                "{why}"
+            );
+        }
     }
 
     #[tokio::test]

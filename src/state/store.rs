@@ -1,4 +1,4 @@
-use super::error::StoreError;
+use super::error::{NOTHING_BEFORE, StoreError};
 use super::home::{Found, Home, Manner};
 use super::record::{Place, State};
 use super::text;
@@ -70,8 +70,16 @@ impl Store {
     }
 
     fn parse(home: &Home, Found { content, etag }: Found) -> Result<Self, StoreError> {
+        let state = text::parse(&home.at(), &content).map_err(|why| match why {
+            StoreError::Damaged { at, why, .. } if home.is_first() => StoreError::Damaged {
+                at,
+                why,
+                back: NOTHING_BEFORE,
+            },
+            why => why,
+        })?;
         Ok(Self {
-            state: text::parse(&home.at(), &content)?,
+            state,
             home: home.clone(),
             etag,
         })
@@ -104,8 +112,9 @@ impl Store {
         }))
     }
 
-    /// Puts this previous state where the current one was. What stood there is kept: beside a file as `.damaged`, in a
-    /// bucket as a version. The previous one stays as well, so that this can be done again.
+    /// Puts this previous state where the current one was. What stood there is kept: beside a file as `.damaged`, or under
+    /// the next number where that is there, in a bucket as a version. The previous one stays as well, so that this can be
+    /// done again.
     ///
     /// # Errors
     /// It cannot be written; what stood there stands there still.

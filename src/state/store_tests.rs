@@ -124,9 +124,80 @@ async fn the_state_before_is_kept_and_comes_back_whatever_became_of_the_current_
         previous.recover().await.unwrap();
         assert_eq!(Store::open(&file(&path), place()).await.unwrap().state, previous.state);
         assert_eq!(fs::read(beside(&path, "damaged")).unwrap(), &whole[..length]);
+        fs::remove_file(beside(&path, "damaged")).unwrap();
     }
     let why = Store::previous(&file(&path), "other").await.unwrap_err().to_string();
     assert!(why.contains("environment dev"), "{why}");
+}
+
+#[tokio::test]
+async fn whatever_was_damaged_is_kept_and_a_state_that_is_gone_leaves_nothing_to_keep() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dev.json");
+    let mut store = Store::open(&file(&path), place()).await.unwrap();
+    store.save().await.unwrap();
+    store.save().await.unwrap();
+    let kept = ["damaged", "damaged.1", "damaged.2"];
+    for name in kept {
+        fs::write(&path, name).unwrap();
+        let previous = Store::previous(&file(&path), "dev").await.unwrap().unwrap();
+        previous.recover().await.unwrap();
+        // Gone, nothing of it is kept.
+        fs::remove_file(&path).unwrap();
+        previous.recover().await.unwrap();
+        assert_eq!(Store::open(&file(&path), place()).await.unwrap().state, previous.state);
+    }
+    for name in kept {
+        assert_eq!(fs::read_to_string(beside(&path, name)).unwrap(), name);
+    }
+    // The state, the one before it, and those.
+    assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 5);
+}
+
+#[tokio::test]
+async fn a_state_that_is_gone_leaves_the_one_before_it_behind() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dev.json");
+    let mut store = Store::open(&file(&path), place()).await.unwrap();
+    assert_eq!(file(&path).left_behind(), None);
+    store.save().await.unwrap();
+    store.save().await.unwrap();
+    assert_eq!(file(&path).left_behind(), None);
+    fs::remove_file(&path).unwrap();
+    let previous = beside(&path, "prev").display().to_string();
+    assert_eq!(file(&path).left_behind(), Some(previous));
+    // A bucket keeps a version also of what was discarded.
+    let bucket = Bucket::new();
+    let lock = lock(&bucket).await;
+    let mut store = lock.open(place()).await.unwrap();
+    store.save().await.unwrap();
+    store.discard().await.unwrap();
+    assert_eq!(lock.home().left_behind(), None);
+}
+
+#[tokio::test]
+async fn a_way_back_is_offered_unless_there_is_surely_none() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("dev.json");
+    let said = async || Store::open(&file(&path), place()).await.unwrap_err().to_string();
+    fs::write(&path, "damaged").unwrap();
+    let first = said().await;
+    assert!(!first.contains("state recover"), "{first}");
+    assert!(
+        first.contains("There is none before it to go back to: put a good copy back, or rename the file"),
+        "{first}"
+    );
+    fs::write(beside(&path, "prev"), "anything").unwrap();
+    let second = said().await;
+    assert!(second.contains("`fraudctl state recover`"), "{second}");
+    assert!(
+        second.contains("Or put a good copy back, or rename the file"),
+        "{second}"
+    );
+    let bucket = Bucket::new();
+    bucket.set("dev.json", "damaged");
+    let third = Store::open(&at(&bucket), place()).await.unwrap_err().to_string();
+    assert!(third.contains("`fraudctl state recover`"), "{third}");
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! A state as text: readable, and with a checksum.
 
-use super::error::StoreError;
+use super::error::{GO_BACK, StoreError};
 use super::record::{FORMAT, Place, State};
 use serde::Serialize;
 use serde_json::Value;
@@ -60,7 +60,11 @@ pub fn is_of(content: &[u8], writer: &str) -> bool {
 /// # Errors
 /// It is damaged, or newer than this program.
 pub fn parse(at: &str, content: &[u8]) -> Result<State, StoreError> {
-    let damaged = |why: String| StoreError::Damaged { at: at.to_owned(), why };
+    let damaged = |why: String| StoreError::Damaged {
+        at: at.to_owned(),
+        why,
+        back: GO_BACK,
+    };
     let mut value: Value = serde_json::from_slice(content).map_err(|why| damaged(why.to_string()))?;
     // First and alone: a newer format need not fit our types.
     let version = value.get("version").and_then(Value::as_u64);

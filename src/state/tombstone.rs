@@ -2,6 +2,7 @@ use super::error::StoreError;
 use super::file;
 use super::home::{Bucket, Home, TRIES, may_have_arrived};
 use super::objects::{Put, Standing};
+use super::shell::for_shell;
 use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use serde::{Deserialize, Serialize};
@@ -42,22 +43,31 @@ impl Home {
     /// Refuses where the state was moved away, also where it still `stands` because the move was cut short: from the moment
     /// that a tombstone is there, the state may be in use at its new place.
     pub(super) async fn not_moved(&self, stands: bool) -> Result<(), StoreError> {
-        let found = match (self.tombstone().await?, self) {
-            (Some(found), _) => found,
+        match self.went(stands).await? {
+            None => Ok(()),
+            Some(found) if stands => Err(self.unfinished(found)),
+            Some(found) => Err(self.moved(found)),
+        }
+    }
+
+    /// Where the state went from here, if it did. It `stands` here still where the move was cut short.
+    pub(super) async fn went(&self, stands: bool) -> Result<Option<Tombstone>, StoreError> {
+        let found = self.tombstone().await?;
+        Ok(match self {
             // The state was renamed, and what tells where it went was removed.
-            (None, Self::File(path)) if !stands && file::is_retired(path) => Tombstone::unknown(),
-            (None, _) => return Ok(()),
-        };
-        Err(if stands {
-            self.unfinished(found)
-        } else {
-            StoreError::Moved {
-                at: self.at(),
-                to: found.to,
-                when: found.when,
-                remove: self.removal(),
-            }
+            Self::File(path) if found.is_none() && !stands && file::is_retired(path) => Some(Tombstone::unknown()),
+            _ => found,
         })
+    }
+
+    /// The refusal of a home whose state is elsewhere.
+    pub(super) fn moved(&self, found: Tombstone) -> StoreError {
+        StoreError::Moved {
+            at: self.at(),
+            to: found.to,
+            when: found.when,
+            remove: self.removal(),
+        }
     }
 
     /// The refusal of a home whose state was to be moved elsewhere.
@@ -107,12 +117,12 @@ impl Home {
     /// The command with which a person removes the tombstone.
     fn removal(&self) -> String {
         match self {
-            Self::File(path) => format!(
-                "rm -f '{}' '{}'",
-                file::tombstone(path).display(),
-                file::retired(path).display()
-            ),
-            Self::Bucket(bucket) => format!("aws s3 rm '{}'", bucket.objects.url(&bucket.tombstone())),
+            Self::File(path) => {
+                let both = [file::tombstone(path), file::retired(path)];
+                let [tombstone, retired] = both.map(|path| for_shell(&path.display().to_string()));
+                format!("rm -f {tombstone} {retired}")
+            }
+            Self::Bucket(bucket) => format!("aws s3 rm {}", for_shell(&bucket.objects.url(&bucket.tombstone()))),
         }
     }
 }

@@ -422,7 +422,7 @@ fn a_lost_state_is_written_anew_from_what_stands_and_a_damaged_one_is_recovered(
         let written = shared.read(STATE).expect("a state");
         shared.write(STATE, damaged);
         let refused = shared.run(&["up", "--yes"]).exits(1);
-        let aside = format!("aws s3 mv '{0}/dev.json' '{0}/dev.json.old'", shared.url());
+        let aside = format!("aws s3 mv {0}/dev.json {0}/dev.json.old", shared.url());
         for part in ["is damaged", "fraudctl state recover", &aside] {
             assert!(refused.stderr.contains(part), "{refused:#?}");
         }
@@ -556,7 +556,7 @@ fn a_state_moves_into_a_bucket_of_another_region_and_back_and_nothing_is_lost() 
         ] {
             let seen = shared.proxy.calls().len();
             let run = shared.run(args).exits(1);
-            for part in [&told[..], "fraudctl.toml", &format!("aws s3 rm '{url}/dev.moved'")] {
+            for part in [&told[..], "fraudctl.toml", &format!("aws s3 rm {url}/dev.moved")] {
                 assert!(run.stderr.contains(part), "{args:?}: {part}: {run:#?}");
             }
             let changed: Vec<Call> = shared.proxy.calls().drain(seen..).filter(changes).collect();

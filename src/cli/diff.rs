@@ -28,6 +28,7 @@ pub struct DiffArgs {
 
 pub async fn run(args: DiffArgs) -> Result<(), Exit> {
     let progress = Arc::new(Progress::new());
+    args.adopt.check(&args.scope, &args.build)?;
     let scope = args.scope.open(&args.build, &progress).await?;
     let builder = scope.builder(&args.build)?;
     let (holder, store) = tokio::join!(Lock::holder(&scope.home), scope.store());

@@ -33,6 +33,7 @@ pub struct UpArgs {
 pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
     let begun = Instant::now();
     let progress = Arc::new(Progress::new());
+    args.adopt.check(&args.scope, &args.build)?;
     let scope = args.scope.open(&args.build, &progress).await?;
     let builder = scope.builder(&args.build)?;
     for note in scope.home.check().await? {

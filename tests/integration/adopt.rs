@@ -366,6 +366,23 @@ fn an_address_that_the_stack_does_not_have_is_wrong_usage() {
         &["artifacts.pattern-analyzer"],
     );
     not_adopted(&env, &[""], 2, &["nothing was changed"]);
+    // It is known before AWS is asked for anything, even who calls.
+    for args in [&["up", "--yes", "--json"][..], &["diff"]] {
+        let mut command = env.command(&adopt(args, &["nonsense"]));
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY"] {
+            command.env_remove(name);
+        }
+        let output = command.output().expect("fraudctl starts");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{said}");
+        for text in [
+            "no resource in AWS at nonsense",
+            "docs/system.md",
+            "messaging.lambda_dlq",
+        ] {
+            assert!(said.contains(text), "{text}: {said}");
+        }
+    }
 }
 
 #[test]

@@ -20,7 +20,7 @@ const MAY_USE: &[(&str, &[&str])] = &[
     ("aws", &["resource", "state"]),
     ("engine", &["resource", "state"]),
     ("stack", &["artifact", "aws", "config", "engine", "resource"]),
-    ("operate", &["aws", "engine", "evaluate", "resource"]),
+    ("operate", &["aws", "engine", "evaluate", "resource", "state"]),
     ("ui", &["engine", "resource"]),
     (
         "cli",

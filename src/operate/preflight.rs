@@ -141,7 +141,9 @@ fn encrypted_with(plan: &Plan, key: &str) -> Vec<String> {
         change.kind == Table::KIND && live.and_then(Value::as_str) == Some(key)
     };
     let tables = plan.changes.iter().filter(with_it);
-    tables.map(|change| change.address.to_string()).collect()
+    let mut tables: Vec<String> = tables.map(|change| change.address.to_string()).collect();
+    tables.sort();
+    tables
 }
 
 /// Is enough left for others when so many more executions are reserved?

@@ -5,7 +5,7 @@ use std::fs;
 use serde_json::{Value, json};
 
 use crate::support::read::{find, outputs};
-use crate::support::{Aws, Environment};
+use crate::support::{Aws, Environment, Running};
 
 /// The smallest zip file, with nothing in it.
 const EMPTY_ZIP: &str = "UEsFBgAAAAAAAAAAAAAAAAAAAAAAAA==";
@@ -302,6 +302,36 @@ fn the_mail_subscription_comes_and_goes_with_the_address() {
         "{up:#}"
     );
     assert_eq!(mails(), None);
+    env.assert_settled();
+}
+
+/// AWS keeps roles, policies and dashboards for all regions at once.
+#[test]
+fn the_same_environment_in_another_region_takes_nothing_from_the_first() {
+    let env = Environment::new();
+    env.up();
+    let before = env.aws.shape();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let elsewhere = |args: &[&str]| {
+        let mut command = env.command(args);
+        command
+            .env("AWS_REGION", "eu-west-1")
+            .env("FRAUDCTL_STATE", folder.path());
+        Running::start(command).end()
+    };
+    let up = elsewhere(&["up", "--yes"]).exits(1);
+    for says in [
+        "functions.processor_role",
+        "functions.processor_policy",
+        "messaging.feedback_role",
+        "it serves the region us-east-1, by its tag fraudctl:region",
+    ] {
+        assert!(up.stderr.contains(says), "does not say {says:?}: {up:#?}");
+    }
+    let adopt = elsewhere(&["up", "--yes", "--adopt", "functions.processor_role"]).exits(1);
+    assert!(adopt.stderr.contains("it serves the region us-east-1"), "{adopt:#?}");
+    elsewhere(&["down", "--yes"]).exits(0);
+    assert_eq!(env.aws.shape(), before);
     env.assert_settled();
 }
 

@@ -237,6 +237,13 @@ pub fn pairs(list: &Value, key: &str, value: &str) -> Value {
     )
 }
 
+/// All tags of the resource at this address, of which there is one for all regions.
+fn global_tags(address: &str) -> Value {
+    let mut tags = tags(address);
+    tags["fraudctl:region"] = json!("us-east-1");
+    tags
+}
+
 /// All tags of the resource at this address.
 pub fn tags(address: &str) -> Value {
     json!({
@@ -405,7 +412,7 @@ fn rows_5_to_7_the_role_that_logs_deliveries() {
     property(
         "5 tags",
         &pairs(&found["Tags"], "Key", "Value"),
-        tags("messaging.feedback_role"),
+        global_tags("messaging.feedback_role"),
     );
     let delivered = at.arn(
         "logs",
@@ -521,7 +528,7 @@ fn rows_13_to_17_and_20_to_24_the_functions_roles_may_only_what_their_functions_
             trust,
         );
         let found = at.ask("iam", "list_role_tags", json!({"RoleName": role}));
-        let wanted = tags(&format!("functions.{short}_role"));
+        let wanted = global_tags(&format!("functions.{short}_role"));
         property(&format!("{rows} tags"), &pairs(&found["Tags"], "Key", "Value"), wanted);
         let attached = json!([
             at.iam_arn(&format!("policy/{name}-policy-0-dev")),
@@ -1157,6 +1164,6 @@ fn policies_are_tagged_too() {
     ] {
         let params = json!({"PolicyArn": at.iam_arn(&format!("policy/{name}"))});
         let found = at.ask("iam", "list_policy_tags", params);
-        property(name, &pairs(&found["Tags"], "Key", "Value"), tags(address));
+        property(name, &pairs(&found["Tags"], "Key", "Value"), global_tags(address));
     }
 }

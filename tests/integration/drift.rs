@@ -1020,6 +1020,7 @@ fn drift_of_a_dashboard_is_repaired() {
         "tags.Project",
         "tags.fraudctl:address",
         "tags.fraudctl:env",
+        "tags.fraudctl:region",
     ];
     repaired(&env, "monitoring.dashboard", &fields, &read, &untagged);
 }

@@ -13,12 +13,9 @@ pub(super) fn ours(tags: impl IntoIterator<Item = (String, String)>) -> Tags {
 /// one region is not that of another, though it has the same name.
 pub(super) fn owner(tags: &Tags, region: &str) -> Owner {
     match tags.get(TAG_REGION) {
-        Some(of) if of != region => Owner::Foreign {
-            why: format!(
-                "it serves the region {of}, by its tag {TAG_REGION}; use another environment name in {region}"
-            ),
-            adoptable: false,
-        },
+        Some(of) if of != region => Owner::Elsewhere(format!(
+            "it serves the region {of}, by its tag {TAG_REGION}; use another environment name in {region}"
+        )),
         _ => Owner::Usual,
     }
 }
@@ -108,7 +105,7 @@ mod tests {
         assert_eq!(of(&[]), Owner::Usual);
         assert_eq!(of(&[("fraudctl:region", "eu-west-1")]), Owner::Usual);
         let theirs = of(&[("fraudctl:region", "us-east-1")]);
-        assert!(matches!(theirs, Owner::Foreign { why, adoptable: false } if why.contains("us-east-1")));
+        assert!(matches!(theirs, Owner::Elsewhere(why) if why.contains("us-east-1")));
     }
 
     #[tokio::test]

@@ -8,11 +8,20 @@ use tokio::time::Instant;
 
 /// AWS promises only "a few seconds", and up to ten are seen. Three times that.
 const KNOWN_WITHIN: Duration = Duration::from_secs(30);
+/// SNS may tell for a minute of a topic that is deleted. A little more than that.
+const AGREED_WITHIN: Duration = Duration::from_secs(75);
 const PAUSE: Duration = Duration::from_millis(500);
 
 /// Repeats `call` while the service does not know what it names. Services answer from many places, and what was made a
 /// moment ago is not known to all of them at once. `what` names it for the message when the wait was in vain.
 pub(super) async fn once_known<T, F>(what: &str, call: impl Fn() -> F) -> Result<T, Failure>
+where
+    F: Future<Output = Result<T, Failure>>,
+{
+    known_within(KNOWN_WITHIN, what, call).await
+}
+
+async fn known_within<T, F>(patience: Duration, what: &str, call: impl Fn() -> F) -> Result<T, Failure>
 where
     F: Future<Output = Result<T, Failure>>,
 {
@@ -22,7 +31,7 @@ where
             Err(why) if why.is_not_found() => why,
             other => return other,
         };
-        if since.elapsed() >= KNOWN_WITHIN {
+        if since.elapsed() >= patience {
             why.class = Class::Exhausted;
             return Err(why.hint(format!("waited {} s for AWS to know {what}", since.elapsed().as_secs())));
         }
@@ -49,7 +58,7 @@ where
             None => Ok(None),
         }
     };
-    once_known(what, both).await
+    known_within(AGREED_WITHIN, &format!("{what} and its tags alike"), both).await
 }
 
 #[cfg(test)]

@@ -120,7 +120,8 @@ impl Deployment<'_> {
         Err(Exit {
             code: exit::PARTIAL,
             message: format!(
-                "left alone, though remembered: {}. Nothing there says that it is ours; the plan above tells what to do",
+                "left alone, though remembered: {}. It does not look like ours, or is needed by what does not; the plan above \
+                 tells why, and what to do",
                 left.join(", ")
             ),
         })

@@ -1,5 +1,5 @@
 use super::deploy::{ApplyArgs, Deployment};
-use super::exit::Exit;
+use super::exit::{self, Exit};
 use super::scope::{BuildArgs, Scope, ScopeArgs};
 use super::stop::Stop;
 use super::{interrupted, protect};
@@ -52,8 +52,10 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
         progress: &progress,
         stop,
     };
-    deployment.run(store).await?;
-    remove_what_came_back(&scope, &kinds, &plan, &progress).await;
+    let done = deployment.run(store).await.map(drop);
+    if done.as_ref().is_err_and(|exit| exit.code != exit::PARTIAL) {
+        return done;
+    }
     // What a killed `load` left behind belongs to the environment as well.
     match tap::remove_queues(&scope.aws, &scope.settings.env, u64::MAX).await {
         Ok(queues) => queues
@@ -63,7 +65,14 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
             "note: queues that a killed load may have left were not looked for: {why}"
         )),
     }
-    Ok(())
+    let mut stopped = stop.in_order(&progress);
+    tokio::select! {
+        // Everything is done; the next run takes such a group for ours.
+        _ = stopped.changed() => {}
+        () = remove_what_came_back(&scope, &kinds, &plan, &progress) => {}
+    }
+    stop.at_once();
+    done
 }
 
 /// Removes the log groups that were made anew after they were removed, by whoever still wrote to them.

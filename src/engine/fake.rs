@@ -29,6 +29,7 @@ pub struct Traits {
     pub tagged: bool,
     pub stale_reads: bool,
     pub lingers: bool,
+    pub vital: bool,
     pub ephemeral: bool,
 }
 
@@ -44,6 +45,7 @@ const PLAIN: Traits = Traits {
     tagged: false,
     stale_reads: false,
     lingers: false,
+    vital: false,
     ephemeral: false,
 };
 
@@ -84,6 +86,16 @@ pub static RELEASE: Traits = Traits {
     repeatable: true,
     ..PLAIN
 };
+/// What it seals is lost with it.
+pub static VAULT: Traits = Traits {
+    name: "fake.vault",
+    outputs: &["id"],
+    identity: &[],
+    repeatable: true,
+    tagged: true,
+    vital: true,
+    ..PLAIN
+};
 /// Shown as it was for a while.
 pub static QUEUE: Traits = Traits {
     name: "fake.queue",
@@ -110,7 +122,7 @@ pub static BINARY: Traits = Traits {
     ephemeral: true,
     ..PLAIN
 };
-/// All kinds but [`QUEUE`], of which no way of writing is believed.
+/// All kinds but [`QUEUE`], of which no way of writing is believed, and [`VAULT`], which does not always go.
 pub static KINDS: [&Traits; 6] = [&BUCKET, &KEY, &PART, &RELEASE, &FUNCTION, &BINARY];
 
 /// The tags of ours.
@@ -217,7 +229,7 @@ impl Cloud {
             let shared = Arc::clone(&shared);
             (traits.name, FakeKind { traits, shared })
         };
-        let kinds = KINDS.iter().chain([&&QUEUE]).map(kind).collect();
+        let kinds = KINDS.iter().chain([&&QUEUE, &&VAULT]).map(kind).collect();
         Self { shared, kinds }
     }
 
@@ -801,6 +813,9 @@ impl Kind for FakeKind {
     }
     fn lingers(&self) -> bool {
         self.traits.lingers
+    }
+    fn vital(&self) -> bool {
+        self.traits.vital
     }
     fn ephemeral(&self) -> bool {
         self.traits.ephemeral

@@ -10,7 +10,7 @@ use serde_json::Value;
 pub fn not_ours(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> Option<String> {
     match &live.owner {
         Owner::Ours => None,
-        Owner::Foreign { why, .. } => Some(why.clone()),
+        Owner::Foreign { why, .. } | Owner::Elsewhere(why) => Some(why.clone()),
         Owner::Usual if kind.tagged() => {
             let tags = live.tags();
             let ours = tags.get(TAG_ENV).map(String::as_str) == Some(env)
@@ -28,8 +28,11 @@ pub fn not_ours(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> O
     }
 }
 
-/// Whose something is by its tags, where they name another environment or another address than these.
+/// Whose something is by its tags, where they name another environment, another address or another region than these.
 pub fn belongs_to_others(address: &Address, kind: &dyn Kind, live: &Live, env: &str) -> Option<String> {
+    if let Owner::Elsewhere(why) = &live.owner {
+        return Some(why.clone());
+    }
     let tags = live.tags();
     let (of, at) = (tags.get(TAG_ENV), tags.get(TAG_ADDRESS));
     let others = of.is_some_and(|of| of != env) || at.is_some_and(|at| at.as_str() != address.as_str());

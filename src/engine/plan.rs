@@ -181,32 +181,29 @@ impl Plan {
             }
             plan.remove_retired(address, record, live);
         }
-        plan.spare_what_is_needed(graph, state);
+        plan.spare_what_is_vital(live, kinds);
         Ok(plan)
     }
 
-    /// What is remembered and left alone keeps what it needs, as after a removal that failed: a table whose key is deleted
-    /// is lost.
-    fn spare_what_is_needed(&mut self, graph: &Graph, state: &State) {
-        let stays = |address: &Address| state.resources.contains_key(address) && !self.forget.contains(address);
-        let mut users: Vec<Address> = self.foreign.iter().map(|(address, _)| address.clone()).collect();
-        users.retain(stays);
-        while let Some(user) = users.pop() {
-            let remembered = state
-                .resources
-                .get(&user)
-                .map(|record| record.depends_on.iter().cloned());
-            let wanted = graph.get(&user).map(Node::waits_for);
-            for needed in remembered.into_iter().flatten().chain(wanted.into_iter().flatten()) {
-                let removed = |change: &Change| change.address == needed && !change.retired;
-                if self.changes.iter().any(removed) {
-                    self.changes.retain(|change| !removed(change));
-                    let why = format!("{user}, which is left alone, needs it");
-                    self.foreign.push((needed.clone(), why));
-                    users.push(needed);
-                }
-            }
-        }
+    /// What is left alone keeps that without which it would be lost, remembered or not: a table its key.
+    fn spare_what_is_vital(&mut self, live: &Survey, kinds: &dyn Kinds) {
+        let left: Vec<(&Address, &Live)> = self
+            .foreign
+            .iter()
+            .filter_map(|(address, _)| Some((address, live.live.get(address)?)))
+            .collect();
+        let mut spared = Vec::new();
+        self.changes.retain(|change| {
+            let vital = change.action == Action::Delete && kinds.get(&change.kind).is_some_and(Kind::vital);
+            let outputs = change.live.as_ref().filter(|_| vital).map(|live| &live.outputs);
+            let used = |(_, user): &&(&Address, &Live)| outputs.is_some_and(|outputs| names(&user.spec, outputs));
+            let user = left.iter().find(used);
+            spared.extend(
+                user.map(|(user, _)| (change.address.clone(), format!("{user}, which is left alone, needs it"))),
+            );
+            user.is_none()
+        });
+        self.foreign.extend(spared);
     }
 
     /// What to say of each address at which something was to be adopted and is not, for people.
@@ -420,6 +417,16 @@ fn follow_containers(changes: &mut [Change], kinds: &dyn Kinds) {
         if !moved {
             return;
         }
+    }
+}
+
+/// Does one of these outputs stand anywhere in a spec?
+fn names(spec: &Value, outputs: &Outputs) -> bool {
+    match spec {
+        Value::String(text) => outputs.values().any(|output| output == text),
+        Value::Array(items) => items.iter().any(|item| names(item, outputs)),
+        Value::Object(fields) => fields.values().any(|field| names(field, outputs)),
+        _ => false,
     }
 }
 

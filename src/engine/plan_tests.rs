@@ -1,6 +1,6 @@
 use super::*;
 use crate::engine::diff::Cause;
-use crate::engine::fake::{BINARY, BUCKET, Cloud, ENV, FUNCTION, KEY, PART, RELEASE, Traits, tags};
+use crate::engine::fake::{BINARY, BUCKET, Cloud, ENV, FUNCTION, KEY, PART, RELEASE, Traits, VAULT, tags};
 use crate::engine::schedule::{Op, Schedule};
 use crate::resource::Handle;
 use crate::resource::{Owner, TAG_ADDRESS, TAG_ENV};
@@ -518,39 +518,44 @@ fn towards_nothing_keeps_what_is_not_ours_with_all_that_is_inside() {
     assert_eq!(plan.foreign[1].1, "it belongs to bucket, which is not ours");
 }
 
-/// What one cannot delete, because its tags are gone, is still in use: what it needs may be what keeps it readable.
+/// What one cannot delete, because its tags are gone, may still be in use, and is lost without its key. Also when its
+/// record was given up, or lost.
 #[test]
-fn towards_nothing_keeps_what_is_needed_by_what_stays_remembered() {
+fn towards_nothing_keeps_that_without_which_what_stays_is_lost() {
     let key = |name: &str| live(json!({"name": name, "tags": tags(name)}), id(name));
-    let node_of = |name: &str| node(name, &KEY, json!({"name": name, "tags": tags(name)}));
-    let bare = live(json!({"name": "b", "zone": "z"}), outputs("1", "b"));
-    let world = |used: &[&str]| {
-        World::new([
-            node("bucket", &BUCKET, bucket("b", "z", 1)),
-            node_of("root"),
-            node_of("key"),
-            node_of("other"),
-        ])
-        .live("bucket", &bare)
-        .live("key", &key("key"))
-        .live("root", &key("root"))
-        .live("other", &key("other"))
-        .recorded("key", record(&KEY, &key("key"), &["root"]))
-        .recorded("root", record(&KEY, &key("root"), &[]))
-        .recorded("other", record(&KEY, &key("other"), &[]))
-        .recorded("bucket", record(&BUCKET, &bare, used))
+    let sealed = |by: &str| {
+        let spec = json!({"name": "b", "zone": "z", "sealed": [{"by": by}]});
+        live(spec, outputs("1", "b"))
     };
-    let plan = world(&["key"]).nothing();
-    assert_eq!(actions(&plan), [("other", Action::Delete)]);
-    let kept: Vec<_> = plan.foreign.iter().map(|(address, _)| address.as_str()).collect();
-    assert_eq!(kept, ["bucket", "key", "root"]);
-    assert_eq!(plan.foreign[1].1, "bucket, which is left alone, needs it");
-    assert!(plan.forget.is_empty());
-    assert_eq!(world(&[]).nothing().changes.len(), 3);
-    // What nothing remembers was never of ours, and needs nothing of ours.
-    let mut stranger = world(&["key"]);
-    stranger.state.resources.remove(&at("bucket"));
-    assert_eq!(stranger.nothing().changes.len(), 3);
+    let world = |by: &str, remembered: bool| {
+        let mut world = World::new([node("bucket", &BUCKET, bucket("b", "z", 1))]);
+        for (name, kind) in [("vault", &VAULT), ("key", &KEY)] {
+            world
+                .graph
+                .add_node(node(name, kind, json!({"name": name, "tags": tags(name)})));
+            world = world
+                .live(name, &key(name))
+                .recorded(name, record(kind, &key(name), &[]));
+        }
+        world = world.live("bucket", &sealed(by));
+        if remembered {
+            world = world.recorded("bucket", record(&BUCKET, &sealed(by), &["vault", "key"]));
+        }
+        world.nothing()
+    };
+    for remembered in [true, false] {
+        let plan = world("vault", remembered);
+        assert_eq!(actions(&plan), [("key", Action::Delete)]);
+        let kept: Vec<_> = plan.foreign.iter().map(|(address, _)| address.as_str()).collect();
+        assert_eq!(kept, ["bucket", "vault"]);
+        assert_eq!(plan.foreign[1].1, "bucket, which is left alone, needs it");
+        assert!(plan.forget.is_empty());
+        // Only that: what else it refers to can be made again.
+        assert_eq!(
+            actions(&world("key", remembered)),
+            [("key", Action::Delete), ("vault", Action::Delete)]
+        );
+    }
 }
 
 #[test]

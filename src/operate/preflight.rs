@@ -38,8 +38,8 @@ pub enum PreflightError {
     /// Somebody has scheduled the deletion of the key that tables are encrypted with.
     #[error(
         "the key {id} of {address} awaits its deletion, and with it everything in {tables} would be lost for good; nothing \
-         was changed. Keep it: aws kms cancel-key-deletion --key-id {id}, and run this again. (A new key would not save \
-         what is encrypted with the old one.)"
+         was changed. Keep it, and run this again: aws kms cancel-key-deletion --key-id {id} --region {region}{elsewhere} (A \
+         new key would not save what is encrypted with the old one.)"
     )]
     KeyGoes {
         /// Where it is remembered.
@@ -48,6 +48,10 @@ pub enum PreflightError {
         id: String,
         /// The addresses of the tables, in words.
         tables: String,
+        /// Where it is, so that the command reaches no other.
+        region: String,
+        /// The flag for the endpoint, where it is not AWS's own.
+        elsewhere: String,
     },
 }
 
@@ -125,6 +129,12 @@ async fn keys_stay(aws: &Aws, plan: &Plan, state: &State) -> Result<Option<Failu
                     address: change.address.clone(),
                     id,
                     tables: tables.join(", "),
+                    region: aws.region.clone(),
+                    elsewhere: aws
+                        .endpoint
+                        .as_ref()
+                        .map(|at| format!(" --endpoint-url {at}"))
+                        .unwrap_or_default(),
                 });
             }
             Ok(false) => {}

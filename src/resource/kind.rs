@@ -37,6 +37,10 @@ pub trait Kind: Send + Sync {
     fn lingers(&self) -> bool {
         false
     }
+    /// [`Reconciler::VITAL`].
+    fn vital(&self) -> bool {
+        false
+    }
     /// [`Reconciler::predict`].
     fn predict(&self, spec: &Value) -> Outputs;
     /// A spec in the one form in which two of them can be compared: sets sorted, policies canonical. To be taken after
@@ -132,6 +136,10 @@ impl<R: Reconciler> Kind for Erased<R> {
 
     fn lingers(&self) -> bool {
         R::LINGERS
+    }
+
+    fn vital(&self) -> bool {
+        R::VITAL
     }
 
     fn predict(&self, spec: &Value) -> Outputs {

@@ -45,6 +45,8 @@ pub trait Reconciler: Send + Sync + 'static {
     /// May AWS answer for a while as if it still stood after it was deleted? Then what a run before this one began to
     /// delete is not at once taken for something that stays.
     const LINGERS: bool = false;
+    /// Is what uses it lost with it? Then it stays as long as something that uses it does.
+    const VITAL: bool = false;
     /// Something of this machine, not of AWS: never recorded, counted or deleted.
     const EPHEMERAL: bool = false;
 
@@ -141,6 +143,8 @@ pub enum Owner {
         /// May it be taken over by whoever asks for it by its address? Not what may be another environment's.
         adoptable: bool,
     },
+    /// By its tags it serves another region than this, though AWS keeps it for all of them. With the words for it.
+    Elsewhere(String),
 }
 
 /// Which fields an update is about.

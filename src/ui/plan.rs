@@ -33,7 +33,12 @@ pub fn render(plan: &Plan) -> String {
     }
     let summary = plan.summary();
     if plan.is_empty() && summary.unchanged == 0 {
-        let _ = writeln!(text, "Nothing stands, and nothing is to be done.");
+        let nothing = if plan.foreign.is_empty() {
+            "Nothing stands, and nothing is to be done."
+        } else {
+            "Nothing is to be done."
+        };
+        let _ = writeln!(text, "{nothing}");
         return text;
     }
     if plan.is_empty() {

@@ -44,6 +44,8 @@ impl Reconciler for Key {
     const IDENTITY: &'static [&'static str] = &[];
     const REPEATABLE: bool = true;
     const TAGGED: bool = true;
+    /// What is encrypted with it cannot be read without it.
+    const VITAL: bool = true;
 
     /// By the recorded id; when that key is gone, the first one that carries our ownership tags and is not gone.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
@@ -193,13 +195,26 @@ impl Key {
         Ok(Some(Observed::new(spec, self.outputs(&key))))
     }
 
-    /// All keys of the account whose tags we may read, and their tags.
+    /// All keys of the account whose tags we may read, and their tags. A key that its policy closes is not one that we made.
+    /// Who may read none of them would make a second one of his own: that is told.
     async fn all(&self) -> Result<Vec<(String, Tags)>, Failure> {
         let reads: Vec<_> = self.ids().await?.into_iter().map(|id| self.tagged(id)).collect();
-        let found: Vec<_> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
-        let mut found: Vec<_> = found.into_iter().flatten().collect();
-        found.sort();
-        Ok(found)
+        let read: Vec<_> = stream::iter(reads).buffer_unordered(AT_ONCE).try_collect().await?;
+        let (mut found, mut refused) = (Vec::new(), None);
+        for tags in read {
+            match tags {
+                Tagged::Told(id, tags) => found.push((id, tags)),
+                Tagged::Closed(why) => refused = refused.or(Some(why).filter(lacks_rights)),
+                Tagged::Gone => {}
+            }
+        }
+        match refused {
+            Some(why) if found.is_empty() => Err(why),
+            _ => {
+                found.sort();
+                Ok(found)
+            }
+        }
     }
 
     async fn ids(&self) -> Result<Vec<String>, Failure> {
@@ -220,12 +235,10 @@ impl Key {
         }
     }
 
-    /// A key with its tags. A key whose policy keeps us out is not one that we made; whose own rights do not reach so far is
-    /// told, or he would make a second key.
-    async fn tagged(&self, id: String) -> Result<Option<(String, Tags)>, Failure> {
+    async fn tagged(&self, id: String) -> Result<Tagged, Failure> {
         match tags(&self.0, &id).await {
-            Err(why) if why.code.contains("AccessDenied") && !lacks_rights(&why) => Ok(None),
-            tags => Ok(present(tags)?.map(|tags| (id, tags))),
+            Err(why) if why.code.contains("AccessDenied") => Ok(Tagged::Closed(why)),
+            tags => Ok(present(tags)?.map_or(Tagged::Gone, |tags| Tagged::Told(id, tags))),
         }
     }
 
@@ -376,6 +389,13 @@ fn is_pending(why: &Failure) -> bool {
     why.code == "KMSInvalidStateException" && why.message.contains("pending deletion")
 }
 
+/// What KMS tells of the tags of a key that it lists.
+enum Tagged {
+    Told(String, Tags),
+    Closed(Failure),
+    Gone,
+}
+
 /// Is it the caller's own rights that do not suffice, and not the key's policy that keeps him out? AWS tells which kind of
 /// policy was the reason:
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot_access-denied.html>
@@ -385,6 +405,8 @@ fn lacks_rights(why: &Failure) -> bool {
         "permissions boundary",
         "session policy",
         "service control policy",
+        "resource control policy",
+        "VPC endpoint policy",
     ];
     of_the_caller.iter().any(|policy| why.message.contains(policy))
 }

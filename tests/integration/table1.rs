@@ -238,7 +238,7 @@ pub fn pairs(list: &Value, key: &str, value: &str) -> Value {
 }
 
 /// All tags of the resource at this address, of which there is one for all regions.
-fn global_tags(address: &str) -> Value {
+pub fn global_tags(address: &str) -> Value {
     let mut tags = tags(address);
     tags["fraudctl:region"] = json!("us-east-1");
     tags

@@ -4,7 +4,7 @@
 use crate::client::text;
 use crate::support::read::{find, the};
 use crate::support::{Call, Emulator, Environment, Proxy};
-use crate::table1::{Deployed, deployed, listed, one, pairs, parsed, property, tags};
+use crate::table1::{Deployed, deployed, global_tags, listed, one, pairs, parsed, property, tags};
 use serde_json::{Value, json};
 use std::fs;
 
@@ -153,7 +153,7 @@ fn b8_the_dashboard_shows_every_alarm_and_what_every_picture_needs() {
         json!({"DashboardName": "fraud-detection-dev"}),
     );
     let body = parsed(&found["DashboardBody"]);
-    property("B8 tags", &tags_of(&body), tags("monitoring.dashboard"));
+    property("B8 tags", &tags_of(&body), global_tags("monitoring.dashboard"));
     let widgets = body["widgets"].as_array().expect("a list");
     let alarms = at.ask("cloudwatch", "describe_alarms", json!({}));
     let alarms: Value = alarms["MetricAlarms"]

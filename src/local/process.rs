@@ -64,6 +64,7 @@ pub(super) async fn signal(name: &str, target: Target) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::time::{Duration, Instant};
 
     #[tokio::test]
     async fn a_process_is_known_by_the_directory_among_its_arguments() {
@@ -75,7 +76,12 @@ mod tests {
             .spawn()
             .unwrap();
         let pid = child.id().unwrap();
-        assert!(serves(pid, directory.path()).await);
+        // For a moment after it began, Linux shows no arguments of a program.
+        let begun = Instant::now();
+        while !serves(pid, directory.path()).await {
+            assert!(begun.elapsed() < Duration::from_secs(10), "its arguments are not shown");
+            tokio::time::sleep(Duration::from_millis(5)).await;
+        }
         assert!(!serves(pid, Path::new("/nowhere")).await);
 
         signal("KILL", Target::Group(pid)).await.unwrap();

@@ -1,24 +1,18 @@
 //! A topic, with its encryption and its delivery status logging, which AWS keeps as attributes of the topic.
 
 use crate::aws::absent::gone;
-use crate::aws::wait::with_tags;
+use crate::aws::wait::{once_known, with_tags};
 use crate::aws::{Aws, tags};
-use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_sns::types::Tag;
 use serde::{Deserialize, Serialize};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::Duration;
-use tokio::time::Instant;
 
 const KMS_KEY: &str = "KmsMasterKeyId";
 const SUCCESS_ROLE: &str = "SQSSuccessFeedbackRoleArn";
 const FAILURE_ROLE: &str = "SQSFailureFeedbackRoleArn";
 const SAMPLE_RATE: &str = "SQSSuccessFeedbackSampleRate";
-
-/// A new topic is there at once, or within a second or two.
-const KNOWN_WITHIN: Duration = Duration::from_secs(30);
-const PAUSE: Duration = Duration::from_millis(500);
 
 /// A topic's properties.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -110,11 +104,19 @@ impl Reconciler for Topic {
             outputs.insert("arn".to_owned(), arn);
         }
         let arn = outputs.get("arn").map_or("", String::as_str);
-        self.wait_until_known(arn).await?;
+        let aws = &self.0;
+        let what = format!("the topic {}", spec.name);
+        once_known(&what, || {
+            aws.call("sns:GetTopicAttributes", || {
+                aws.sns.get_topic_attributes().topic_arn(arn).send()
+            })
+        })
+        .await?;
         for (_, name, value) in attributes(spec) {
             // The key is part of the creation.
             if let Some(value) = value.filter(|_| name != KMS_KEY) {
-                self.set(arn, name, &value).await?;
+                // That one place knows it does not mean that the next does.
+                once_known(&what, || self.set(arn, name, &value)).await?;
             }
         }
         Ok(outputs)
@@ -176,28 +178,6 @@ impl Topic {
             })
             .await?;
         Ok(())
-    }
-
-    async fn wait_until_known(&self, arn: &str) -> Result<(), Failure> {
-        let since = Instant::now();
-        loop {
-            let found = self
-                .0
-                .call("sns:GetTopicAttributes", || {
-                    self.0.sns.get_topic_attributes().topic_arn(arn).send()
-                })
-                .await;
-            let mut why = match found {
-                Ok(_) => return Ok(()),
-                Err(why) if why.is_not_found() => why,
-                Err(why) => return Err(why),
-            };
-            if since.elapsed() >= KNOWN_WITHIN {
-                why.class = Class::Exhausted;
-                return Err(why.hint(format!("waited {} s for the new topic", since.elapsed().as_secs())));
-            }
-            tokio::time::sleep(PAUSE).await;
-        }
     }
 }
 

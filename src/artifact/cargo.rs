@@ -277,9 +277,9 @@ mod tests {
 
     fn around(toolchain: &Toolchain) -> Surroundings<'_> {
         Surroundings {
-            root: Path::new("/home/someone/work"),
-            target_dir: Path::new("/home/someone/work/target"),
-            cargo_home: Some(PathBuf::from("/home/someone/work/.cargo")),
+            root: Path::new("/home/someone/project"),
+            target_dir: Path::new("/home/someone/project/target"),
+            cargo_home: Some(PathBuf::from("/home/someone/project/.cargo")),
             toolchain,
             flags: vec!["-g".to_owned()],
         }
@@ -335,9 +335,9 @@ mod tests {
             flags.split('\u{1f}').collect::<Vec<_>>(),
             [
                 "-g",
-                "--remap-path-prefix=/home/someone/work=/fraudctl",
-                "--remap-path-prefix=/home/someone/work/target=/fraudctl/target",
-                "--remap-path-prefix=/home/someone/work/.cargo=/cargo",
+                "--remap-path-prefix=/home/someone/project=/fraudctl",
+                "--remap-path-prefix=/home/someone/project/target=/fraudctl/target",
+                "--remap-path-prefix=/home/someone/project/.cargo=/cargo",
                 "--remap-path-prefix=/home/someone/.rustup/toolchains/stable=/rust",
                 "--remap-path-prefix=/home/someone/.rustup/toolchains/stable/lib/rustlib/src/rust\
                  =/rustc/59807616e1fa",

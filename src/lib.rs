@@ -13,6 +13,7 @@ pub mod cli;
 pub mod config;
 pub mod engine;
 pub mod local;
+pub mod net;
 pub mod operate;
 pub mod resource;
 pub mod stack;

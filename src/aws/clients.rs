@@ -1,24 +1,30 @@
 //! The clients of every service, made once, and what is known of the caller.
 
 use super::counts::Counts;
-use super::judge::{innermost, is_about_the_clock, judge};
+use super::judge::{certificates, innermost, is_about_the_clock, judge};
 use super::limits::Pacer;
 use super::retry::Verdict;
+use crate::net::{Client, Proxies, Trust, TrustError};
 use crate::resource::{Failure, chain};
 use crate::state::Lease;
 use aws_config::default_provider::region::DefaultRegionChain;
 use aws_config::meta::ProviderChainError;
 use aws_config::meta::region::RegionProviderChain;
+use aws_config::profile;
 use aws_config::stalled_stream_protection::StalledStreamProtectionConfig;
 use aws_config::{BehaviorVersion, Region, SdkConfig, retry::RetryConfig, timeout::TimeoutConfig};
 use aws_credential_types::provider::error::CredentialsError;
+use aws_runtime::env_config::file::EnvConfigFiles;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use aws_types::os_shim_internal::{Env, Fs};
 use std::any::Any;
+use std::borrow::Cow;
 use std::collections::HashMap;
 use std::error::Error as _;
 use std::future::Future;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering::SeqCst};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -112,6 +118,9 @@ pub enum ConnectError {
         /// AWS's own message.
         message: String,
     },
+    /// The certificates that are to be trusted cannot be used.
+    #[error(transparent)]
+    Trust(#[from] TrustError),
     /// AWS did not say who we are.
     #[error("sts:GetCallerIdentity answered without an account")]
     NoAccount,
@@ -145,6 +154,8 @@ pub struct Aws {
     /// The right to change anything, where others could have it too.
     pub(super) lease: OnceLock<Lease>,
 
+    /// The connections of all clients, and of requests of our own.
+    pub http: Client,
     /// Amazon API Gateway (REST APIs).
     pub apigateway: aws_sdk_apigateway::Client,
     /// Amazon CloudWatch.
@@ -177,7 +188,11 @@ impl Aws {
     /// # Errors
     /// No credentials; the endpoint does not answer; the credentials are refused.
     pub async fn connect(connection: &Connection) -> Result<Arc<Self>, ConnectError> {
-        let config = load(connection).await;
+        let http = match &connection.local {
+            Some(_) => Client::new(Proxies::none(), Trust::default()),
+            None => Client::new(Proxies::of_environment(), trust(connection.profile.as_deref()).await?),
+        };
+        let config = load(connection, &http).await;
         let region = config.region().map_or("us-east-1", |region| region.as_ref());
         if region.is_empty()
             || !region
@@ -201,6 +216,7 @@ impl Aws {
             memo: Memo::default(),
             locks: Mutex::default(),
             lease: OnceLock::new(),
+            http,
             apigateway: aws_sdk_apigateway::Client::new(&config),
             cloudwatch: aws_sdk_cloudwatch::Client::new(&config),
             dynamodb: aws_sdk_dynamodb::Client::new(&config),
@@ -221,7 +237,7 @@ impl Aws {
     /// The account of whoever calls. Asked a few times and not for long: nothing has begun yet, and an endpoint that does
     /// not answer now is more often a wrong one than a slow one.
     async fn caller(&self, sts: &aws_sdk_sts::Client) -> Result<String, ConnectError> {
-        let at = self.endpoint.as_ref().map(|e| format!(" at {e}")).unwrap_or_default();
+        let at = self.at();
         let ask = async {
             let mut left = FIRST_CALLS;
             loop {
@@ -246,6 +262,14 @@ impl Aws {
                 why: format!("no answer within {} s", ANSWER_WITHIN.as_secs()),
             }),
         }
+    }
+
+    /// Where the first call goes, as part of a sentence: the endpoint where one is set, and the proxy in between.
+    fn at(&self) -> String {
+        let at = self.endpoint.as_ref().map(|e| format!(" at {e}")).unwrap_or_default();
+        let aws = || format!("https://sts.{}.amazonaws.com", self.region);
+        let via = self.http.via(&self.endpoint.clone().unwrap_or_else(aws));
+        via.map(|via| format!("{at} {via}")).unwrap_or(at)
     }
 
     /// Is it taken for the real AWS, with its rates and delays?
@@ -340,8 +364,31 @@ type Asked = ProviderChainError<CredentialsError>;
 /// What was read once, of whatever type.
 type Shared = Arc<dyn Any + Send + Sync>;
 
-async fn load(connection: &Connection) -> SdkConfig {
+/// The bundle of certificates that `AWS_CA_BUNDLE` names, or the profile by `ca_bundle`; else the system's. The SDK knows
+/// neither.
+async fn trust(profile: Option<&str>) -> Result<Trust, TrustError> {
+    let variable = std::env::var_os("AWS_CA_BUNDLE").filter(|path| !path.is_empty());
+    if let Some(path) = variable {
+        return Trust::bundle(Path::new(&path), "AWS_CA_BUNDLE");
+    }
+    let (fs, env) = (Fs::real(), Env::real());
+    let profile = profile.map(|name| Cow::Owned(name.to_owned()));
+    // Files that cannot be read are told of where credentials are looked for.
+    let Ok(profiles) = profile::load(&fs, &env, &EnvConfigFiles::default(), profile).await else {
+        return Ok(Trust::default());
+    };
+    match profiles.get("ca_bundle") {
+        Some(path) if !path.is_empty() => {
+            let from = format!("ca_bundle of the profile {:?}", profiles.selected_profile());
+            Trust::bundle(Path::new(path), &from)
+        }
+        _ => Ok(Trust::default()),
+    }
+}
+
+async fn load(connection: &Connection, http: &Client) -> SdkConfig {
     let mut loader = aws_config::defaults(BehaviorVersion::latest())
+        .http_client(http.clone())
         // Retries are ours: the SDK's would repeat a create whose reply was lost.
         .retry_config(RetryConfig::disabled())
         // It goes by the clock of the day, step by step: one that is set years ahead keeps it busy for minutes. A call
@@ -403,7 +450,10 @@ where
         }
         SdkError::ServiceError(_) => format!("{}: {}", failure.code, failure.message),
         // What is around the innermost cause is a dump of the request at worst.
-        other => innermost(other),
+        other => match certificates(other) {
+            Some(hint) => format!("{} ({hint})", innermost(other)),
+            None => innermost(other),
+        },
     };
     ConnectError::Unreachable { at, why }
 }

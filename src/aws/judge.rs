@@ -57,6 +57,9 @@ where
             if refused {
                 failure = failure.hint("nothing listens there; check the endpoint and that it runs");
             }
+            if let Some(hint) = certificates(other) {
+                failure = failure.hint(hint);
+            }
             (verdict, failure)
         }
     }
@@ -100,6 +103,15 @@ fn request_id<E: ProvideErrorMetadata>(raw: &HttpResponse, error: &E) -> Option<
     header
         .or_else(|| error.meta().extra("aws_request_id"))
         .map(str::to_owned)
+}
+
+/// What to do when nobody vouches for the server.
+pub(super) fn certificates(error: &dyn std::error::Error) -> Option<&'static str> {
+    // In the words of rustls.
+    chain(error).contains("invalid peer certificate").then_some(
+        "nobody that this machine trusts vouches for that server: where a proxy inspects TLS, name the file with its \
+         certificates by AWS_CA_BUNDLE",
+    )
 }
 
 /// What an error comes down to.

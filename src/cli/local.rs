@@ -35,12 +35,12 @@ enum LocalCommand {
 #[derive(Clone, Debug, Args)]
 pub struct LocalOptions {
     /// The port of the local AWS on 127.0.0.1
-    #[arg(long, env = "FRAUDCTL_LOCAL_PORT", default_value_t = local::DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..), hide_short_help = true, global = true)]
+    #[arg(long, env = "FRAUDCTL_LOCAL_PORT", hide_env_values = true, default_value_t = local::DEFAULT_PORT, value_parser = clap::value_parser!(u16).range(1..), hide_short_help = true, global = true)]
     local_port: u16,
     /// Where the local AWS is installed and keeps its state [default: fraudctl/ in your cache directory]
     #[arg(
         long,
-        env = "FRAUDCTL_CACHE_DIR",
+        env = "FRAUDCTL_CACHE_DIR", hide_env_values = true,
         value_name = "DIR",
         hide_short_help = true,
         global = true

@@ -26,7 +26,7 @@ const LOCAL_ACCOUNT: &str = "000000000000";
 #[derive(Clone, Debug, Args)]
 pub struct ScopeArgs {
     /// The environment: part of every resource's name
-    #[arg(long, env = "FRAUDCTL_ENV", default_value = config::DEFAULT_ENV)]
+    #[arg(long, env = "FRAUDCTL_ENV", hide_env_values = true, default_value = config::DEFAULT_ENV)]
     pub env: String,
     /// Use a local AWS, starting it if need be, instead of the one that the AWS configuration names
     #[arg(long)]
@@ -38,19 +38,19 @@ pub struct ScopeArgs {
     #[arg(long, conflicts_with = "local")]
     pub profile: Option<String>,
     /// The project: the folder with Cargo.toml and functions/ [default: this folder or the nearest one above it]
-    #[arg(long, env = "FRAUDCTL_PROJECT", value_name = "DIR", value_parser = OsStringValueParser::new().try_map(some_path))]
+    #[arg(long, env = "FRAUDCTL_PROJECT", hide_env_values = true, value_name = "DIR", value_parser = OsStringValueParser::new().try_map(some_path))]
     pub project: Option<PathBuf>,
     /// The settings [default: fraudctl.toml in the project]
-    #[arg(long, env = "FRAUDCTL_CONFIG", value_name = "FILE", value_parser = OsStringValueParser::new().try_map(some_path))]
+    #[arg(long, env = "FRAUDCTL_CONFIG", hide_env_values = true, value_name = "FILE", value_parser = OsStringValueParser::new().try_map(some_path))]
     pub config: Option<PathBuf>,
     /// Do not keep to AWS's rate limits: for emulators, which have none, and show at once what was made
-    #[arg(long, env = "FRAUDCTL_UNPACED", value_parser = clap::builder::FalseyValueParser::new(), hide_short_help = true)]
+    #[arg(long, env = "FRAUDCTL_UNPACED", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new(), hide_short_help = true)]
     pub unpaced: bool,
     /// Where states are kept: a folder, or s3://BUCKET/PREFIX [default: fraudctl.toml's, else state/ in the project]
-    #[arg(long = "state", env = "FRAUDCTL_STATE", value_name = "PLACE", value_parser = OsStringValueParser::new().try_map(some_path))]
+    #[arg(long = "state", env = "FRAUDCTL_STATE", hide_env_values = true, value_name = "PLACE", value_parser = OsStringValueParser::new().try_map(some_path))]
     pub state: Option<PathBuf>,
     /// For how many seconds the lock of a state on S3 binds after it was renewed last
-    #[arg(long, env = "FRAUDCTL_LEASE_SECONDS", value_name = "N", default_value_t = 60, hide = true,
+    #[arg(long, env = "FRAUDCTL_LEASE_SECONDS", hide_env_values = true, value_name = "N", default_value_t = 60, hide = true,
         value_parser = clap::value_parser!(u64).range(3..=3600))]
     pub lease_seconds: u64,
     #[command(flatten)]
@@ -76,7 +76,7 @@ pub struct BuildArgs {
     pub no_reserved_concurrency: bool,
     /// Build the functions quickly for this machine's own processor, as --local does: for emulators that run functions as
     /// plain processes
-    #[arg(long, env = "FRAUDCTL_FAST_BUILD", value_parser = clap::builder::FalseyValueParser::new())]
+    #[arg(long, env = "FRAUDCTL_FAST_BUILD", hide_env_values = true, value_parser = clap::builder::FalseyValueParser::new())]
     pub fast_build: bool,
 }
 

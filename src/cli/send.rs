@@ -91,5 +91,6 @@ pub async fn through(
         )));
     };
     let key = send::api_key(&scope.aws, key_id).await?;
-    send::send(endpoint, &key, transaction).await.map_err(SendError::into)
+    let sent = send::send(&scope.aws.http, endpoint, &key, transaction);
+    sent.await.map_err(SendError::into)
 }

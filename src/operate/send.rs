@@ -1,6 +1,7 @@
 //! Sends a transaction through the API, as a client of the system would.
 
 use crate::aws::Aws;
+use crate::net::{Client, NoReply};
 use crate::resource::Failure;
 use serde_json::{Map, Number, Value};
 use std::time::Duration;
@@ -51,9 +52,12 @@ pub enum SendError {
         /// Where it was sent.
         url: String,
         /// What happened.
-        why: String,
+        why: NoReply,
     },
 }
+
+/// API Gateway gives up after 29 s; what is not answered by then is not answered.
+pub const ANSWER_WITHIN: Duration = Duration::from_secs(35);
 
 impl Transaction {
     /// The request body.
@@ -94,39 +98,17 @@ pub async fn api_key(aws: &Aws, id: &str) -> Result<String, SendError> {
 /// Posts a transaction to the API at `endpoint` with this key.
 ///
 /// # Errors
-/// The amount is no number, or no answer comes within 35 s: API Gateway gives up after 29 s.
-pub async fn send(endpoint: &str, key: &str, transaction: &Transaction) -> Result<Answer, SendError> {
+/// The amount is no number, or no answer comes within [`ANSWER_WITHIN`].
+pub async fn send(client: &Client, endpoint: &str, key: &str, transaction: &Transaction) -> Result<Answer, SendError> {
     let url = format!("{endpoint}/transactions");
     let body = transaction.body()?.to_string();
-    let no_answer = |why: reqwest::Error| SendError::NoAnswer {
-        url: url.clone(),
-        // The innermost cause is the one that helps: connection refused, name not known.
-        why: innermost(&why.without_url()),
-    };
-    let client = reqwest::Client::builder()
-        .timeout(Duration::from_secs(35))
-        .build()
-        .map_err(no_answer)?;
-    let response = client
-        .post(&url)
-        .header("x-api-key", key)
-        .header("content-type", "application/json")
-        .body(body)
-        .send()
-        .await
-        .map_err(no_answer)?;
-    let status = response.status().as_u16();
-    let text = response.text().await.map_err(no_answer)?;
-    let body = serde_json::from_str(&text).unwrap_or(Value::String(text));
-    Ok(Answer { status, body })
-}
-
-fn innermost(error: &dyn std::error::Error) -> String {
-    let mut error = error;
-    while let Some(cause) = error.source() {
-        error = cause;
-    }
-    error.to_string()
+    let sent = client.post(&url, &[("x-api-key", key)], body, ANSWER_WITHIN).await;
+    let reply = sent.map_err(|why| SendError::NoAnswer { url, why })?;
+    let body = serde_json::from_slice(&reply.body);
+    Ok(Answer {
+        status: reply.status,
+        body: body.unwrap_or_else(|_| Value::String(String::from_utf8_lossy(&reply.body).into_owned())),
+    })
 }
 
 #[cfg(test)]

@@ -56,7 +56,7 @@ fn line(env: &Environment, until: u64) -> Value {
 
 #[test]
 fn the_cost_of_a_run_does_not_grow_with_the_table() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     // The beginning of a bucket, so that every window touches as many.
     let end = now() / 300 * 300 - 3_000;
@@ -88,7 +88,7 @@ fn the_cost_of_a_run_does_not_grow_with_the_table() {
 
 #[test]
 fn an_event_that_is_delivered_twice_or_late_raises_one_alert_for_a_window() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let end = now() - 3_000;
     let burst: Vec<Value> = (0..6)
@@ -116,7 +116,7 @@ fn an_event_that_is_delivered_twice_or_late_raises_one_alert_for_a_window() {
 
 #[test]
 fn runs_that_overlap_raise_one_alert() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let end = now() - 3_000;
     let burst: Vec<Value> = (0..6)

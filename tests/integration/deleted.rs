@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::drift::{changes, deployed};
+use super::drift::{changes, deployed, deployed_in};
 use crate::support::Environment;
 use crate::support::read::{Outputs, find, outputs, parsed};
 
@@ -21,7 +21,7 @@ struct Lost<'a> {
 /// Asserts that the resource comes back, that nothing else is touched but what must be, and that the system works.
 #[track_caller]
 fn comes_back(lost: &Lost) {
-    let (env, before) = deployed();
+    let (env, before) = deployed_in(Environment::new().scoring());
     let names = names(&env);
     assert!(
         (lost.exists)(&env, &before),

@@ -26,7 +26,11 @@ fn somebody_as(key: &str, value: &str) -> Value {
 
 /// A system that stands, and its recorded outputs.
 pub fn deployed() -> (Environment, Outputs) {
-    let env = Environment::new();
+    deployed_in(Environment::new())
+}
+
+#[track_caller]
+pub fn deployed_in(env: Environment) -> (Environment, Outputs) {
     let up = env.up();
     assert_eq!(up["summary"]["failed"], 0, "{up:#}");
     let outputs = outputs(&env);

@@ -12,7 +12,7 @@ const ANALYZER: &str = "pattern-analyzer-dev";
 
 #[test]
 fn an_ordinary_transaction_is_scored_low_and_stored_and_raises_no_alert() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let begun = now();
     let sent = [
@@ -58,7 +58,7 @@ fn an_ordinary_transaction_is_scored_low_and_stored_and_raises_no_alert() {
 
 #[test]
 fn a_large_transaction_is_stored_as_suspicious_and_its_alert_arrives() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let sent = [
         "send", "--json", "--amount", "15000", "--id", "t-large", "--user", "ben",
@@ -94,7 +94,7 @@ fn a_large_transaction_is_stored_as_suspicious_and_its_alert_arrives() {
 
 #[test]
 fn an_amount_stays_exact_to_the_cent_all_the_way() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     // As a floating-point number this would be 10^15.
     client
@@ -114,7 +114,7 @@ fn an_amount_stays_exact_to_the_cent_all_the_way() {
 
 #[test]
 fn one_cent_decides_whether_an_amount_is_suspicious() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     for (amount, suspicious) in [
         ("10000", false),
@@ -142,7 +142,7 @@ fn one_cent_decides_whether_an_amount_is_suspicious() {
 
 #[test]
 fn without_the_right_key_nothing_gets_in() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let body = transaction("t-1", "u-1", "1");
     for key in [None, Some("not-the-key")] {
@@ -157,7 +157,7 @@ fn without_the_right_key_nothing_gets_in() {
 
 #[test]
 fn an_invalid_transaction_is_refused_and_leaves_no_trace() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     // What the model of the API forbids is refused before the function runs.
     for body in [
@@ -190,7 +190,7 @@ fn an_invalid_transaction_is_refused_and_leaves_no_trace() {
 
 #[test]
 fn the_function_validates_what_the_api_lets_through() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     for (body, field) in [
         (json!(r#"{"transaction_id": "t-1", "user_id": "u-1"}"#), "amount"),
@@ -212,7 +212,7 @@ fn the_function_validates_what_the_api_lets_through() {
 
 #[test]
 fn a_score_that_only_reaches_the_threshold_raises_no_alert() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.settings("fraud_threshold = 0.9\n");
     let client = Client::of_new(&env);
     let answer = client.post(&transaction("t-1", "u-1", "15000")).with_status(200);
@@ -225,7 +225,7 @@ fn a_score_that_only_reaches_the_threshold_raises_no_alert() {
 
 #[test]
 fn a_low_threshold_raises_alerts_about_ordinary_transactions() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.settings("fraud_threshold = 0.05\n");
     let client = Client::of_new(&env);
     let answer = client.post(&transaction("t-1", "u-1", "1")).with_status(200);
@@ -237,7 +237,7 @@ fn a_low_threshold_raises_alerts_about_ordinary_transactions() {
 
 #[test]
 fn more_than_five_suspicious_transactions_in_five_minutes_raise_a_pattern_alert() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     for number in 1..=5 {
         client
@@ -286,7 +286,7 @@ fn more_than_five_suspicious_transactions_in_five_minutes_raise_a_pattern_alert(
 
 #[test]
 fn the_analyzer_looks_at_the_window_before_its_event_and_at_nothing_else() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     // 2023-11-14T22:13:20Z and the five seconds before it.
     for age in 0..6 {
@@ -322,7 +322,7 @@ fn the_analyzer_looks_at_the_window_before_its_event_and_at_nothing_else() {
 
 #[test]
 fn a_failure_behind_the_api_tells_the_caller_nothing_but_where_to_look() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let table = json!({"TableName": "transactions-dev"});
     env.aws.call("dynamodb", "delete_table", table);
@@ -352,7 +352,7 @@ fn a_failure_behind_the_api_tells_the_caller_nothing_but_where_to_look() {
 
 #[test]
 fn an_analysis_that_fails_fails_loudly_and_discreetly() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let result = client.invoke(ANALYZER, &json!({"time": "yesterday"}));
     assert_eq!(result["FunctionError"], "Unhandled", "{result:#}");

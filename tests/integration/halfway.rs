@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 
 use crate::manners::{Watched, list, makes_the_transactions, steps};
 use crate::support::read::{outputs, tags};
-use crate::support::{Call, Running, Shim, on_terminal, within};
+use crate::support::{Call, Environment, Running, Shim, on_terminal, within};
 
 /// How many steps ended in this way.
 fn count(document: &Value, how: &str) -> u64 {
@@ -465,7 +465,7 @@ fn held_for(said: &str) -> u64 {
 
 #[test]
 fn a_clock_that_jumps_breaks_nothing() {
-    let watched = Watched::new();
+    let watched = Watched::of(Environment::new().scoring());
     let (before, shim) = (watched.env.aws.inventory(), Shim::new());
     let command = |args: &[&str]| {
         let mut command = watched.command(args);

@@ -61,7 +61,7 @@ fn ids(alerts: &[Alert]) -> Vec<String> {
 
 #[test]
 fn two_hundred_requests_at_once_for_twenty_transactions_store_and_alert_each_once() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     // What is tried again counts too.
     env.settings("requests_per_day = 100000\n");
     let client = Client::of_new(&env);
@@ -77,7 +77,7 @@ fn two_hundred_requests_at_once_for_twenty_transactions_store_and_alert_each_onc
 
 #[test]
 fn the_same_while_the_function_is_killed_again_and_again() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     // What is tried again counts too.
     env.settings("requests_per_day = 100000\n");
     let client = Client::of_new(&env);
@@ -108,7 +108,7 @@ fn the_same_while_the_function_is_killed_again_and_again() {
 
 #[test]
 fn another_payload_under_a_used_id_is_refused_and_changes_nothing() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let first = client.post(&transaction("t-1", "u-1", "150.50"));
     first.with_status(200);
@@ -128,7 +128,7 @@ fn another_payload_under_a_used_id_is_refused_and_changes_nothing() {
 
 #[test]
 fn an_alert_that_cannot_be_published_is_kept_and_sent_when_it_can_be() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let topic = format!(
         "arn:aws:sns:{}:{}:fraud-alerts-dev",
@@ -162,7 +162,7 @@ fn an_alert_that_cannot_be_published_is_kept_and_sent_when_it_can_be() {
 
 #[test]
 fn rules_are_taken_from_their_parameter_and_broken_ones_fall_back() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let parameter = "/fraud-detection/dev/rules";
     let seeded = env.aws.call("ssm", "get_parameter", json!({"Name": parameter}));

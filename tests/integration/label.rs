@@ -44,7 +44,7 @@ fn item(env: &Environment, id: &str, timestamp: u64) -> Value {
 
 #[test]
 fn a_label_is_counted_once_and_a_correction_moves_the_count() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let body = transaction("t-1", "ann", "12.50").replace('}', r#", "merchant": "Books"}"#);
     client.post(&body).with_status(200);
@@ -98,7 +98,7 @@ fn a_label_is_counted_once_and_a_correction_moves_the_count() {
 
 #[test]
 fn labels_given_at_once_to_one_merchant_are_all_counted() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     let timestamp = now();
     let ids: Vec<String> = (0..20).map(|number| format!("t-{number}")).collect();
@@ -132,7 +132,7 @@ fn labels_given_at_once_to_one_merchant_are_all_counted() {
 
 #[test]
 fn a_file_goes_on_past_what_is_unknown_and_old_transactions_are_not_counted() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     let (recent, old) = (now(), now() - 61 * DAY);
     store(&env, "t-new", "Books", recent);
@@ -162,7 +162,7 @@ fn a_file_goes_on_past_what_is_unknown_and_old_transactions_are_not_counted() {
 
 #[test]
 fn counters_that_were_lost_are_not_made_negative() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     let timestamp = now();
     store(&env, "t-1", "Books", timestamp);

@@ -52,7 +52,7 @@ fn queue(env: &Environment, name: &str, tags: Value) -> String {
 
 #[test]
 fn every_alert_that_the_answers_call_for_is_received_and_nothing_stays_behind() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.settings(ALL_ALERT);
     env.up();
     let before = endpoints(&env);
@@ -101,7 +101,7 @@ fn every_alert_that_the_answers_call_for_is_received_and_nothing_stays_behind() 
 
 #[test]
 fn a_quota_that_will_not_last_is_told_before_anything_is_sent() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.settings("requests_per_day = 6\n");
     env.up();
     // Slow enough that a cold start on a busy machine does not use up the concurrent executions, which would be a 429 too.
@@ -120,7 +120,7 @@ fn a_quota_that_will_not_last_is_told_before_anything_is_sent() {
 
 #[test]
 fn an_interrupted_run_reports_what_was_sent_and_tidies_up() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.settings(ALL_ALERT);
     env.up();
     let before = endpoints(&env);
@@ -142,7 +142,7 @@ fn an_interrupted_run_reports_what_was_sent_and_tidies_up() {
 
 #[test]
 fn a_load_that_makes_no_sense_is_refused() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     for wrong in [
         ["--rate", "0"],
         ["--rate", "-1"],

@@ -20,7 +20,7 @@ struct LocalPlace {
 impl LocalPlace {
     fn new() -> Self {
         let place = Self {
-            env: Environment::new(),
+            env: Environment::new().scoring(),
             port: free_port(),
         };
         // An earlier run that was killed may have left something at the same port.
@@ -384,7 +384,7 @@ fn up_local_for_people_proves_itself_with_a_transaction_and_a_line_to_paste() {
 
 #[test]
 fn a_port_that_something_else_has_is_refused_with_the_way_out() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("a free port");
     let port = listener.local_addr().expect("it is bound").port();
     // Something that does not speak HTTP. It ends with the test process.
@@ -418,7 +418,7 @@ fn a_port_that_something_else_has_is_refused_with_the_way_out() {
 
 #[test]
 fn without_python_the_error_names_what_to_install() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let (bare, empty) = (
         tempfile::tempdir().expect("a folder"),
         tempfile::tempdir().expect("a folder"),

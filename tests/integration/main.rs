@@ -9,6 +9,7 @@ mod adopt;
 mod adoption;
 mod analysis;
 mod client;
+mod connections;
 mod deleted;
 mod deploy;
 mod drift;

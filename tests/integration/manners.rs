@@ -13,8 +13,13 @@ pub struct Watched {
 
 impl Watched {
     pub fn new() -> Self {
+        Self::of(Environment::new())
+    }
+
+    /// This environment, on the emulator that the tests share.
+    pub fn of(env: Environment) -> Self {
         Self {
-            env: Environment::new(),
+            env,
             proxy: Proxy::before(Emulator::shared().endpoint()),
         }
     }
@@ -453,7 +458,7 @@ fn killed_while_replies_are_on_their_way_the_next_up_makes_nothing_twice() {
 
 #[test]
 fn the_value_of_the_api_key_is_told_only_to_who_asks_for_it() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut told = vec![env.run(&["up", "--yes", "--json"]).exits(0)];
     let keys = env.aws.call("apigateway", "get_api_keys", json!({}));
     let key = json!({"apiKey": keys["items"][0]["id"], "includeValue": true});
@@ -497,7 +502,7 @@ fn the_value_of_the_api_key_is_told_only_to_who_asks_for_it() {
 
 #[test]
 fn without_a_terminal_progress_is_plain_lines_on_standard_error() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let plain = |args: &[&str]| {
         let mut command = env.command(args);
         command.env_remove("CLICOLOR_FORCE");

@@ -19,7 +19,7 @@ fn enforcing() -> &'static Emulator {
 
 #[test]
 fn with_policies_enforced_a_transaction_flows_and_a_diff_finds_nothing() {
-    let env = Environment::on(enforcing());
+    let env = Environment::on(enforcing()).scoring();
     let client = Client::of_new(&env);
     env.assert_settled();
     for (amount, score) in [("150.50", "0.1"), ("15000", "0.9")] {
@@ -49,7 +49,7 @@ fn with_policies_enforced_a_transaction_flows_and_a_diff_finds_nothing() {
 /// Else the test above would show nothing.
 #[test]
 fn without_its_policy_each_function_fails() {
-    let env = Environment::on(enforcing());
+    let env = Environment::on(enforcing()).scoring();
     let client = Client::of_new(&env);
     client.post(&transaction("t-1", "u-1", "1")).with_status(200);
     for name in ["transaction-processor", "pattern-analyzer"] {
@@ -64,7 +64,7 @@ fn without_its_policy_each_function_fails() {
 
 #[test]
 fn the_processor_may_do_what_it_does_and_nothing_else() {
-    let env = Environment::on(enforcing());
+    let env = Environment::on(enforcing()).scoring();
     let client = Client::of_new(&env);
     client.post(&transaction("t-1", "u-1", "1")).with_status(200);
     let role = Role::of(&env, "transaction-processor");
@@ -107,7 +107,7 @@ fn the_processor_may_do_what_it_does_and_nothing_else() {
 
 #[test]
 fn the_analyzer_may_do_what_it_does_and_nothing_else() {
-    let env = Environment::on(enforcing());
+    let env = Environment::on(enforcing()).scoring();
     let client = Client::of_new(&env);
     client.post(&transaction("t-1", "u-1", "1")).with_status(200);
     let role = Role::of(&env, "pattern-analyzer");
@@ -145,7 +145,7 @@ fn the_analyzer_may_do_what_it_does_and_nothing_else() {
 /// resources that they are for.
 #[test]
 fn with_the_policies_of_the_documents_everything_can_be_done() {
-    let env = Environment::on(enforcing());
+    let env = Environment::on(enforcing()).scoring();
     let state = bucket(&env);
     let principal = principal(&env, "deployer", |_| true);
     let run = |args: &[&str]| run_as(&env, &principal, &[args, &["--state", &state]].concat());
@@ -160,7 +160,7 @@ fn with_the_policies_of_the_documents_everything_can_be_done() {
 /// As docs/operations.md says about continuous integration.
 #[test]
 fn a_diff_needs_only_permissions_that_read() {
-    let env = Environment::on(enforcing());
+    let env = Environment::on(enforcing()).scoring();
     let state = bucket(&env);
     let reader = principal(&env, "reader", |action| match action.split_once(':') {
         Some(("s3", operation)) => ["GetObject", "ListBucket"].contains(&operation),

@@ -30,7 +30,7 @@ fn put(env: &Environment, value: &str) {
 
 #[test]
 fn rules_are_shown_compared_and_put_live_without_a_deployment() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     let shown = env.run(&["rules", "show"]).exits(0);
     assert!(shown.stderr.contains(PARAMETER), "{shown:?}");
@@ -80,7 +80,7 @@ fn rules_are_shown_compared_and_put_live_without_a_deployment() {
 
 #[test]
 fn rules_that_cannot_be_used_are_told_and_can_be_replaced() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     put(&env, "{\"version\": 5}");
     let broken = env.run(&["rules", "show", "--json"]).exits(0).json();
@@ -120,7 +120,7 @@ fn rules_that_cannot_be_used_are_told_and_can_be_replaced() {
 
 #[test]
 fn a_dry_run_tells_what_other_rules_would_have_made_of_what_is_stored() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     for number in 0..4 {
         let (id, amount) = (format!("t-{number}"), format!("2{number}"));
@@ -181,7 +181,7 @@ fn a_dry_run_tells_what_other_rules_would_have_made_of_what_is_stored() {
 
 #[test]
 fn training_from_the_table_is_training_from_what_is_stored_in_it() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     let path = |name: &str| {
         let path = env.state_folder().join(name);

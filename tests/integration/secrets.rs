@@ -105,7 +105,7 @@ fn the_traces_of_a_secret_are_found() {
 
 #[test]
 fn nothing_that_is_said_or_written_in_a_whole_life_has_a_secret() {
-    let watched = Watched::new();
+    let watched = Watched::of(Environment::new().scoring());
     let scratch = tempfile::tempdir().expect("a folder for temporary files");
     let mut told: Vec<(String, Run)> = Vec::new();
     let mut run = |args: &[&str], code: i32| {

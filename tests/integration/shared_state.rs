@@ -644,9 +644,14 @@ fn the_settings_say_where_the_state_is_and_a_wrong_place_is_refused() {
     shared.up();
     let settings = format!("[env.dev]\nstate = \"{}\"\n", shared.url());
     shared.env.settings(&settings);
+    // A project of its own: the state that stands in this one is somebody's.
+    let project = tempfile::tempdir().expect("a folder");
+    fs::create_dir(project.path().join("functions")).expect("a folder");
+    fs::write(project.path().join("Cargo.toml"), "").expect("a file");
     let without_variable = |args: &[&str]| {
         let mut command = shared.command(args);
         command.env_remove("FRAUDCTL_STATE");
+        command.env("FRAUDCTL_PROJECT", project.path());
         Running::start(command).end()
     };
     without_variable(&["state", "list"]).exits(0);

@@ -8,7 +8,7 @@ use std::process::{Command, Stdio};
 
 #[test]
 fn the_smoke_script_passes_and_leaves_the_account_as_it_was() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let before = env.aws.inventory();
     // Rust, a C toolchain and Python are all that a machine needs.
     let folder = tempfile::tempdir().expect("a folder");
@@ -30,7 +30,7 @@ fn the_smoke_script_passes_and_leaves_the_account_as_it_was() {
 
 #[test]
 fn the_smoke_script_fails_with_the_command_and_takes_down_what_stands() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let before = env.aws.inventory();
     // An alert that never comes: nothing exceeds the highest threshold.
     env.settings("fraud_threshold = 1\n");

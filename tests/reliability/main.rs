@@ -11,7 +11,6 @@
 
 mod series;
 mod stage;
-mod stand_in;
 #[path = "../support/mod.rs"]
 mod support;
 mod table;

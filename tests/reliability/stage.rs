@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
-use crate::stand_in;
 use crate::support::read::outputs;
 use crate::support::{Call, Emulator, Environment, Proxy, Run, Running, Side, wait_until};
 
@@ -104,12 +103,7 @@ impl Stage {
     /// The command behind the proxy.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = self.env.command(args);
-        let project = stand_in::project();
-        command
-            .env("AWS_ENDPOINT_URL", self.proxy.endpoint())
-            .env("FRAUDCTL_PROJECT", project)
-            // Not where the real functions are.
-            .env("CARGO_TARGET_DIR", project.join("target"));
+        command.env("AWS_ENDPOINT_URL", self.proxy.endpoint());
         if let Some(bucket) = &self.bucket {
             command.args(["--state", &format!("s3://{bucket}/team")]);
         }

@@ -1,10 +1,11 @@
-//! A client of AWS that shares no code with fraudctl: boto3 in a process of its own.
+//! Clients of AWS that share no code with fraudctl: boto3 in processes of their own.
 
 use std::env;
 use std::io::{BufRead, BufReader, Write};
-use std::path::Path;
-use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
-use std::sync::{Mutex, PoisonError};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use serde_json::{Value, json};
 
@@ -54,9 +55,8 @@ pub struct Aws {
 }
 
 struct Bridge {
-    process: Child,
-    requests: ChildStdin,
-    answers: BufReader<ChildStdout>,
+    requests: UnixStream,
+    answers: BufReader<UnixStream>,
 }
 
 impl Aws {
@@ -64,7 +64,7 @@ impl Aws {
     pub fn new(endpoint: &str, credentials: &Credentials) -> Self {
         Self {
             endpoint: endpoint.to_owned(),
-            bridge: Mutex::new(Bridge::start(endpoint, credentials)),
+            bridge: Mutex::new(Bridge::connect(endpoint, credentials)),
         }
     }
 
@@ -145,29 +145,20 @@ impl Aws {
 }
 
 impl Bridge {
-    fn start(endpoint: &str, credentials: &Credentials) -> Self {
-        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/bridge.py");
-        let mut process = Command::new(venv::python())
-            .arg("-I")
-            .arg(script)
-            .args([endpoint, REGION])
-            // Nothing of the user's AWS configuration.
-            .env_clear()
-            .envs(env::vars_os().filter(|(name, _)| name == "PATH"))
-            .env("AWS_ACCESS_KEY_ID", &credentials.key)
-            .env("AWS_SECRET_ACCESS_KEY", &credentials.secret)
-            .envs(credentials.token.iter().map(|token| ("AWS_SESSION_TOKEN", token)))
-            .env("AWS_EC2_METADATA_DISABLED", "true")
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the independent client");
-        let requests = process.stdin.take().expect("piped above");
-        let answers = BufReader::new(process.stdout.take().expect("piped above"));
+    fn connect(endpoint: &str, credentials: &Credentials) -> Self {
+        let stream = UnixStream::connect(server()).expect("the independent clients");
+        let mut requests = stream.try_clone().expect("a second handle");
+        let who = json!({
+            "endpoint": endpoint,
+            "region": REGION,
+            "key": credentials.key,
+            "secret": credentials.secret,
+            "token": credentials.token,
+        });
+        writeln!(requests, "{who}").expect("the independent clients have ended");
         Self {
-            process,
             requests,
-            answers,
+            answers: BufReader::new(stream),
         }
     }
 
@@ -181,10 +172,31 @@ impl Bridge {
     }
 }
 
-impl Drop for Bridge {
-    fn drop(&mut self) {
-        // A destructor has nobody to tell.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
+/// Where the independent clients of this process are asked for. They end with it.
+fn server() -> &'static Path {
+    static SERVER: OnceLock<(PathBuf, Child)> = OnceLock::new();
+    let (socket, _) = SERVER.get_or_init(|| {
+        // The path of a socket has to be short. The clients remove it when this process ends.
+        let folder = tempfile::tempdir().expect("a folder").keep();
+        let socket = folder.join("aws");
+        let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/support/bridge.py");
+        let mut process = Command::new(venv::python())
+            .arg("-I")
+            .arg(script)
+            .arg(&socket)
+            // Nothing of the user's AWS configuration.
+            .env_clear()
+            .envs(env::vars_os().filter(|(name, _)| name == "PATH"))
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("the independent clients");
+        let mut ready = String::new();
+        let output = process.stdout.take().expect("piped above");
+        BufReader::new(output).read_line(&mut ready).expect("a line");
+        assert_eq!(ready, "ready\n", "the independent clients did not start");
+        (socket, process)
+    });
+    socket
 }

@@ -1,6 +1,10 @@
-"""An AWS client for tests, which shares no code with fraudctl: boto3, spoken to in lines of JSON.
+"""AWS clients for tests, which share no code with fraudctl: boto3, spoken to in lines of JSON.
 
-usage: bridge.py ENDPOINT REGION   (credentials come from the standard variables)
+usage: bridge.py SOCKET
+
+Listens on a Unix socket, alone in its folder, until its standard input ends; then it removes both. Each connection is a client of its own, in a process of its own: it
+says {"endpoint", "region", "key", "secret", "token"} first. These processes are forks, since loading boto3 and what it knows
+of the services takes longer than most tests ask of it.
 
 A request is {"service", "operation", "params"}: boto3's name of the service and of the method. An answer is
 {"ok": result} or {"error": {"code", "message", "status"}}. Bytes travel as {"$base64": "..."}, in both directions;
@@ -9,22 +13,58 @@ a streamed body as text when it is UTF-8; a time as ISO 8601. Service "bridge" h
 
 import base64
 import datetime
+import gc
 import json
+import os
 import re
+import select
+import signal
+import socket
 import sys
 
 import boto3
 import botocore.exceptions
 import botocore.response
+import botocore.session
 from botocore.config import Config
+
+# What fraudctl uses; others are loaded by who asks for them.
+SERVICES = "apigateway cloudwatch dynamodb events iam kms lambda logs s3 sns sqs ssm sts".split()
 
 
 def main():
-    endpoint, region = sys.argv[1:3]
-    aws = Aws(endpoint, region)
-    for line in sys.stdin:
-        request = json.loads(line)
-        print(json.dumps(answer(aws, request)), flush=True)
+    session = botocore.session.get_session()
+    for service in SERVICES:
+        nobody = {"aws_access_key_id": "x", "aws_secret_access_key": "x"}
+        session.create_client(service, region_name="us-east-1", **nobody)
+    # What the forks share is not touched again.
+    gc.freeze()
+    signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    listener = socket.socket(socket.AF_UNIX)
+    listener.bind(sys.argv[1])
+    listener.listen(64)
+    print("ready", flush=True)
+    while True:
+        ready, _, _ = select.select([listener, sys.stdin], [], [])
+        if sys.stdin in ready:
+            os.unlink(sys.argv[1])
+            os.rmdir(os.path.dirname(sys.argv[1]))
+            return
+        connection, _ = listener.accept()
+        if os.fork() == 0:
+            listener.close()
+            signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            serve(connection, session)
+            os._exit(0)
+        connection.close()
+
+
+def serve(connection, session):
+    lines = connection.makefile("rw", encoding="utf-8")
+    aws = Aws(json.loads(lines.readline()), session)
+    for line in lines:
+        lines.write(json.dumps(answer(aws, json.loads(line))) + "\n")
+        lines.flush()
 
 
 def answer(aws, request):
@@ -48,15 +88,21 @@ def answer(aws, request):
 
 
 class Aws:
-    def __init__(self, endpoint, region):
-        self.endpoint, self.region, self.clients = endpoint, region, {}
+    def __init__(self, who, session):
+        self.who, self.session, self.clients = who, boto3.Session(botocore_session=session), {}
 
     def client(self, service):
         if service not in self.clients:
             # No retry, so that a test sees the first answer.
             config = Config(retries={"total_max_attempts": 1}, connect_timeout=10, read_timeout=120)
-            self.clients[service] = boto3.client(
-                service, endpoint_url=self.endpoint, region_name=self.region, config=config
+            self.clients[service] = self.session.client(
+                service,
+                endpoint_url=self.who["endpoint"],
+                region_name=self.who["region"],
+                aws_access_key_id=self.who["key"],
+                aws_secret_access_key=self.who["secret"],
+                aws_session_token=self.who["token"],
+                config=config,
             )
         return self.clients[service]
 

@@ -1,6 +1,6 @@
 //! The command under test, run as its users run it, each in an account of its own.
 
-use super::{Aws, Emulator, account};
+use super::{Aws, Emulator, account, stand_in};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -13,6 +13,7 @@ pub struct Environment {
     pub aws: Aws,
     endpoint: String,
     folder: tempfile::TempDir,
+    scoring: bool,
 }
 
 /// What one run of the command left.
@@ -64,6 +65,28 @@ pub fn within(mut outer: Command, inner: &Command) -> Command {
     outer
 }
 
+/// Does this variable change what the command does, where it connects to or how it speaks? The tests set these themselves;
+/// what the shell has set is somebody else's.
+fn is_a_setting(name: &str) -> bool {
+    const PREFIXES: &[&str] = &["AWS_", "FRAUDCTL_", "LC_", "PYTHON"];
+    const NAMES: &[&str] = &[
+        "CLICOLOR",
+        "CLICOLOR_FORCE",
+        "COLUMNS",
+        "FORCE_COLOR",
+        "LANG",
+        "LANGUAGE",
+        "NO_COLOR",
+        "REQUEST_METHOD",
+        "SSL_CERT_DIR",
+        "SSL_CERT_FILE",
+        "TZ",
+    ];
+    PREFIXES.iter().any(|prefix| name.starts_with(prefix))
+        || NAMES.contains(&name)
+        || name.to_ascii_lowercase().ends_with("_proxy")
+}
+
 impl Environment {
     /// A fresh account on the emulator that the tests share.
     pub fn new() -> Self {
@@ -82,17 +105,20 @@ impl Environment {
             aws: emulator.aws(account),
             endpoint: emulator.endpoint().to_owned(),
             folder: tempfile::tempdir().expect("a temporary folder"),
+            scoring: false,
         }
     }
 
-    /// The command with these arguments, ready to run: nothing of the caller's AWS configuration reaches it.
+    /// The same with this project's functions, instead of two that do nothing.
+    pub fn scoring(self) -> Self {
+        Self { scoring: true, ..self }
+    }
+
+    /// The command with these arguments, ready to run: nothing of the caller's settings reaches it.
     pub fn command(&self, args: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_fraudctl"));
-        for (name, _) in std::env::vars_os() {
-            let name = name.to_string_lossy().into_owned();
-            if name.starts_with("AWS_") || name.starts_with("FRAUDCTL_") {
-                command.env_remove(name);
-            }
+        for (name, _) in std::env::vars_os().filter(|(name, _)| is_a_setting(&name.to_string_lossy())) {
+            command.env_remove(name);
         }
         command
             .args(args)
@@ -103,12 +129,20 @@ impl Environment {
             .env("AWS_CONFIG_FILE", "/dev/null")
             .env("AWS_SHARED_CREDENTIALS_FILE", "/dev/null")
             .env("AWS_EC2_METADATA_DISABLED", "true")
-            .env("FRAUDCTL_PROJECT", env!("CARGO_MANIFEST_DIR"))
             .env("FRAUDCTL_STATE", self.folder.path())
             .env("FRAUDCTL_CONFIG", self.config())
             .env("FRAUDCTL_FAST_BUILD", "1")
             .env("FRAUDCTL_UNPACED", "1")
             .stdin(Stdio::null());
+        if self.scoring {
+            command.env("FRAUDCTL_PROJECT", env!("CARGO_MANIFEST_DIR"));
+        } else {
+            let project = stand_in::project();
+            command
+                .env("FRAUDCTL_PROJECT", project)
+                // Not where the real functions are.
+                .env("CARGO_TARGET_DIR", project.join("target"));
+        }
         command
     }
 

@@ -21,6 +21,7 @@ mod hostile;
 pub mod read;
 mod running;
 mod shim;
+mod stand_in;
 mod venv;
 
 use std::process;
@@ -37,6 +38,7 @@ pub use hostile::{
 };
 pub use running::Running;
 pub use shim::Shim;
+pub use venv::python;
 
 /// A fresh account number. No other call gets the same, nor any test process that runs at the same time.
 pub fn account() -> String {

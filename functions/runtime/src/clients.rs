@@ -5,6 +5,8 @@ use std::time::Duration;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_config::{BehaviorVersion, SdkConfig};
+use aws_smithy_http_client::Builder;
+use aws_smithy_http_client::tls::{Provider, rustls_provider::CryptoMode};
 
 /// How long a call may take.
 #[derive(Debug, Clone, Copy)]
@@ -38,7 +40,10 @@ impl Limits {
 
 /// Credentials, region and endpoint as the environment has them, within these limits.
 pub async fn configuration(limits: Limits) -> SdkConfig {
+    // The cryptography that compiles soonest, for any processor; see docs/decisions.md.
+    let tls = Provider::Rustls(CryptoMode::Ring);
     aws_config::defaults(BehaviorVersion::latest())
+        .http_client(Builder::new().tls_provider(tls).build_https())
         .timeout_config(limits.timeouts())
         .retry_config(limits.retries())
         .load()

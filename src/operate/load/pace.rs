@@ -4,7 +4,8 @@
 //! then. A closed loop, which sends the next one when the last is answered, would send less just while the system is slow
 //! and so measure it less ("coordinated omission").
 
-use crate::operate::send::Transaction;
+use crate::net::{Client, NoReply};
+use crate::operate::send::{ANSWER_WITHIN, Transaction};
 use rust_decimal::Decimal;
 use serde_json::Value;
 use std::fmt;
@@ -13,9 +14,6 @@ use std::time::Duration;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
-
-/// API Gateway gives up after 29 s; what is not answered by then is not answered.
-const ANSWER_WITHIN: Duration = Duration::from_secs(35);
 
 /// How many may wait for an answer at once: each holds a connection, and a process often has no more than 1,024 open
 /// files.
@@ -88,7 +86,7 @@ pub struct Sent {
 /// Where transactions are posted to.
 #[derive(Clone)]
 pub struct Target {
-    client: reqwest::Client,
+    client: Client,
     url: String,
     key: String,
 }
@@ -101,16 +99,13 @@ impl fmt::Debug for Target {
 }
 
 impl Target {
-    /// The API at this endpoint, with this key. Connections are kept and used again, as a busy client does.
-    ///
-    /// # Errors
-    /// No client can be made here.
-    pub fn new(endpoint: &str, key: &str) -> Result<Self, reqwest::Error> {
-        Ok(Self {
-            client: reqwest::Client::builder().timeout(ANSWER_WITHIN).build()?,
+    /// The API at this endpoint, with this key. The client's connections are kept and used again, as a busy client does.
+    pub fn new(client: &Client, endpoint: &str, key: &str) -> Self {
+        Self {
+            client: client.clone(),
             url: format!("{endpoint}/transactions"),
             key: key.to_owned(),
-        })
+        }
     }
 
     /// Posts one transaction. Nothing is sent twice: a load that repeats is another load.
@@ -118,24 +113,15 @@ impl Target {
         let Ok(body) = transaction.body() else {
             return Ended::Broken;
         };
-        let sent = self
-            .client
-            .post(&self.url)
-            .header("x-api-key", &self.key)
-            .header("content-type", "application/json")
-            .body(body.to_string())
-            .send();
-        let answered = async {
-            let response = sent.await?;
-            Ok::<_, reqwest::Error>((response.status().as_u16(), response.bytes().await?))
-        };
-        match answered.await {
-            Ok((status, body)) => Ended::Answered {
-                status,
-                fraud_score: fraud_score(&body),
+        let headers = [("x-api-key", self.key.as_str())];
+        let posted = self.client.post(&self.url, &headers, body.to_string(), ANSWER_WITHIN);
+        match posted.await {
+            Ok(reply) => Ended::Answered {
+                status: reply.status,
+                fraud_score: fraud_score(&reply.body),
             },
-            Err(why) if why.is_timeout() => Ended::TimedOut,
-            Err(_) => Ended::Broken,
+            Err(NoReply::Late(..)) => Ended::TimedOut,
+            Err(NoReply::Broken(_)) => Ended::Broken,
         }
     }
 }
@@ -210,6 +196,7 @@ pub async fn stopped(stop: &mut watch::Receiver<bool>) {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::net::{Proxies, Trust};
     use std::sync::atomic::{AtomicUsize, Ordering::SeqCst};
     use std::sync::{Arc, Mutex};
 
@@ -220,7 +207,8 @@ mod tests {
 
     #[test]
     fn the_key_is_not_shown() {
-        let target = Target::new("http://h", "very-secret").unwrap();
+        let client = Client::new(Proxies::none(), Trust::default());
+        let target = Target::new(&client, "http://h", "very-secret");
         let shown = format!("{target:?}");
         assert!(
             shown.contains("http://h/transactions") && !shown.contains("very-secret"),

@@ -51,9 +51,6 @@ pub enum LoadError {
     /// AWS refused.
     #[error(transparent)]
     Aws(#[from] Failure),
-    /// No HTTP client can be made here.
-    #[error("cannot send here: {0}")]
-    Client(#[from] reqwest::Error),
 }
 
 /// Puts the load on, until all of it was sent or `stop` becomes true.
@@ -71,7 +68,7 @@ pub enum LoadError {
 pub async fn run(load: &Load<'_>, stop: watch::Receiver<bool>) -> Result<Report, LoadError> {
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     let name = tap::run_name(now, std::process::id());
-    let target = Target::new(load.endpoint, load.key)?;
+    let target = Target::new(&load.aws.http, load.endpoint, load.key);
     let threshold = rules::threshold(load.aws, load.env).await?;
     let lasts = load.schedule.length().saturating_add(MARGIN);
     let tap = Tap::open(load.aws, load.env, load.topic, &name, now.as_secs(), lasts).await?;

@@ -456,6 +456,46 @@ mod tests {
         );
     }
 
+    #[tokio::test]
+    async fn the_region_is_named_by_the_first_of_several() {
+        let config = "[default]\nregion = eu-west-1\n[profile bare]\n";
+        let named = async |chosen, connection: &Connection, variables: &[(&str, &str)]| {
+            let profile = super::super::profile::tests::load(config, chosen, &[]).await.unwrap();
+            region(connection, &Env::from_slice(variables), &profile)
+        };
+        let found = |region: &str, by: &str| Some((region.to_owned(), by.to_owned()));
+        let mut connection = Connection::default();
+        assert_eq!(named(Some("bare"), &connection, &[("AWS_REGION", "")]).await, None);
+        connection.state_region = Some("sa-east-1".to_owned());
+        assert_eq!(
+            named(Some("bare"), &connection, &[]).await,
+            found("sa-east-1", "the state")
+        );
+        connection.region_pin = Some("ca-central-1".to_owned());
+        assert_eq!(
+            named(Some("bare"), &connection, &[]).await,
+            found("ca-central-1", "fraudctl.toml")
+        );
+        assert_eq!(
+            named(None, &connection, &[]).await,
+            found("eu-west-1", "the profile \"default\"")
+        );
+        let variables = [("AWS_DEFAULT_REGION", "us-west-1"), ("AWS_REGION", "us-west-2")];
+        assert_eq!(
+            named(None, &connection, &variables[..1]).await,
+            found("us-west-1", "AWS_DEFAULT_REGION")
+        );
+        assert_eq!(
+            named(None, &connection, &variables).await,
+            found("us-west-2", "AWS_REGION")
+        );
+        connection.region = Some("us-east-2".to_owned());
+        assert_eq!(
+            named(None, &connection, &variables).await,
+            found("us-east-2", "--region")
+        );
+    }
+
     #[test]
     fn without_credentials_only_what_can_be_done_is_advised() {
         let none = || ConnectError::Credentials {

@@ -34,8 +34,7 @@ pub struct ScopeArgs {
     /// The AWS region [default: the AWS configuration's, else fraudctl.toml's]
     #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub region: Option<String>,
-    /// The profile in ~/.aws/config, which gives the credentials as well [default: fraudctl.toml's, else the AWS
-    /// configuration's]
+    /// The profile in ~/.aws/config, which gives the credentials too [default: fraudctl.toml's]
     #[arg(long, conflicts_with = "local", value_parser = NonEmptyStringValueParser::new())]
     pub profile: Option<String>,
     /// The project: the folder with Cargo.toml and functions/ [default: this folder or the nearest one above it]

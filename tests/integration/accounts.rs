@@ -456,3 +456,18 @@ fn in_china_everything_is_of_its_partition() {
     let again = ran(env.command(&["diff", "--exit-code"]).env("AWS_REGION", "cn-north-1"));
     again.exits(0);
 }
+
+#[test]
+fn a_region_that_is_not_enabled_is_told_also_where_only_a_service_says_so() {
+    let shell = Shell::new();
+    let proxy = Proxy::before(Emulator::shared().endpoint());
+    proxy.refuse("UnrecognizedClientException", |call: &Call| call.service == "dynamodb");
+    let (run, _) = asked(&shell, &proxy, &["diff"], &[("AWS_REGION", "ap-east-1")]);
+    says(
+        &run.exits(1),
+        &[
+            "UnrecognizedClientException",
+            "the region ap-east-1 may not be enabled in this account",
+        ],
+    );
+}

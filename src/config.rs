@@ -37,6 +37,14 @@ pub struct Settings {
     pub analyzer: Function,
     /// Where the state is kept, where the settings say it.
     pub state: Option<Location>,
+    /// The account that owns the state's bucket, where it is another one than the environment's.
+    pub state_account: Option<String>,
+    /// The account that the environment is held to.
+    pub account: Option<String>,
+    /// The region that the environment is held to.
+    pub region: Option<String>,
+    /// The profile in the AWS configuration files.
+    pub profile: Option<String>,
     /// Where it is said that the environment is protected, if it is: `fraudctl.toml, [env.prod]`.
     pub protect: Option<String>,
     /// Tags beside the project's own.
@@ -80,12 +88,14 @@ pub enum ConfigError {
         why: std::io::Error,
     },
     /// The file is no TOML, or has unknown keys or wrong types.
-    #[error("{path} is not valid: {why}")]
+    #[error("{path} is not valid: {why}{hint}")]
     Malformed {
         /// Which file.
         path: PathBuf,
-        /// Line, column and reason.
+        /// Line, column and reason, which ends its line.
         why: Box<toml::de::Error>,
+        /// What may be meant.
+        hint: &'static str,
     },
     /// The rules' file cannot be read, or has no rules in it.
     #[error("{at}rules: {path} cannot be used: {why}")]
@@ -133,6 +143,10 @@ struct File {
     requests_per_day: Option<u32>,
     rules: Option<PathBuf>,
     state: Option<PathBuf>,
+    state_account: Option<toml::Value>,
+    account: Option<toml::Value>,
+    region: Option<String>,
+    profile: Option<String>,
     protect: Option<bool>,
     #[serde(default)]
     processor: FunctionSection,
@@ -152,6 +166,10 @@ struct Section {
     requests_per_day: Option<u32>,
     rules: Option<PathBuf>,
     state: Option<PathBuf>,
+    state_account: Option<toml::Value>,
+    account: Option<toml::Value>,
+    region: Option<String>,
+    profile: Option<String>,
     protect: Option<bool>,
     #[serde(default)]
     processor: FunctionSection,
@@ -205,6 +223,11 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
     let file: File = toml::from_str(&text).map_err(|why| ConfigError::Malformed {
         path: path.clone(),
         why: Box::new(why),
+        hint: if is_unquoted_account(&text) {
+            "an account is text: write its 12 digits in quotes\n"
+        } else {
+            ""
+        },
     })?;
     let folder = path.parent().unwrap_or(Path::new(""));
     // The other environments too: a mistake in production's section is better found today.
@@ -290,6 +313,13 @@ fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Res
             .or(file.state.as_ref())
             .map(|path| state(env, folder, path))
             .transpose()?,
+        state_account: account(
+            "state_account",
+            mine.state_account.or_else(|| file.state_account.clone()),
+        )?,
+        account: account("account", mine.account.or_else(|| file.account.clone()))?,
+        region: mine.region.or_else(|| file.region.clone()),
+        profile: mine.profile.or_else(|| file.profile.clone()),
         protect: match (mine.protect, file.protect) {
             (Some(here), _) => here.then(|| format!("[env.{env}]")),
             (None, everywhere) => everywhere.unwrap_or_default().then(|| "at the top".to_owned()),
@@ -300,6 +330,18 @@ fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Res
     };
     check(&settings)?;
     Ok(settings)
+}
+
+/// An account's number, which is text: it may begin with zeros.
+fn account(key: &'static str, given: Option<toml::Value>) -> Result<Option<String>, ConfigError> {
+    match given {
+        None => Ok(None),
+        Some(toml::Value::String(id)) if id.len() == 12 && id.bytes().all(|byte| byte.is_ascii_digit()) => Ok(Some(id)),
+        Some(other) => {
+            let must = "the 12 digits of an AWS account in quotes, such as \"012345678901\"";
+            refuse(key, &plain(other), must).map(|()| None)
+        }
+    }
 }
 
 /// Where the environment's state is; a folder begins at `folder`.
@@ -334,6 +376,15 @@ fn rules(path: &Path) -> Result<String, ConfigError> {
     Ok(canonical)
 }
 
+/// What TOML itself refuses of an account's number without quotes.
+fn is_unquoted_account(text: &str) -> bool {
+    text.lines().any(|line| {
+        let (key, value) = line.split_once('=').unwrap_or_default();
+        matches!(key.trim(), "account" | "state_account")
+            && value.trim_start().starts_with(|c: char| c.is_ascii_digit())
+    })
+}
+
 /// A threshold may be written as a number or as text.
 fn plain(value: toml::Value) -> String {
     match value {
@@ -365,6 +416,17 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
     let (user, host) = settings.alert_email.split_once('@').unwrap_or_default();
     if user.is_empty() || !host.contains('.') || settings.alert_email.contains(char::is_whitespace) {
         return refuse("alert_email", &settings.alert_email, "an e-mail address");
+    }
+    let plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if let Some(region) = settings
+        .region
+        .as_ref()
+        .filter(|region| region.is_empty() || !region.chars().all(plain))
+    {
+        return refuse("region", region, "the name of an AWS region, such as us-east-1");
+    }
+    if let Some(profile) = settings.profile.as_ref().filter(|profile| profile.trim().is_empty()) {
+        return refuse("profile", profile, "the name of a profile in ~/.aws/config");
     }
     if !RETENTIONS.contains(&settings.log_retention_days) {
         let value = settings.log_retention_days.to_string();
@@ -535,6 +597,39 @@ mod tests {
             .to_string();
         for part in [FILE, "environment prod", "state: ", "s3://My_Bucket", "lower-case"] {
             assert!(why.contains(part), "{why}");
+        }
+    }
+
+    #[test]
+    fn an_environment_is_held_to_an_account_a_region_and_a_profile() {
+        let text = "account = \"012345678901\"\nregion = \"eu-west-1\"\n[env.prod]\naccount = \"111122223333\"\n\
+                    profile = \"prod\"\nstate_account = \"000000000000\"\n";
+        let pins = |env: &str| {
+            let read = read(text, env).unwrap();
+            [read.account, read.region, read.profile, read.state_account].map(Option::unwrap_or_default)
+        };
+        assert_eq!(pins("dev"), ["012345678901", "eu-west-1", "", ""]);
+        assert_eq!(pins("prod"), ["111122223333", "eu-west-1", "prod", "000000000000"]);
+        for wrong in [
+            "account = 123456789012",
+            "account = \"1234\"",
+            "account = \"1234-5678-9012\"",
+            "account = \"12345678901x\"",
+            "account = [\"123456789012\"]",
+            "account = 012345678901",
+            "state_account = 012345678901",
+            "state_account = \"me\"",
+        ] {
+            let said = read(wrong, "dev").unwrap_err().to_string();
+            assert!(said.contains("12 digits") && said.contains("in quotes"), "{said}");
+        }
+        for (wrong, part) in [
+            ("region = \"EU West\"", "us-east-1"),
+            ("region = \"\"", "us-east-1"),
+            ("profile = \" \"", "~/.aws"),
+        ] {
+            let said = read(&format!("[env.prod]\n{wrong}\n"), "dev").unwrap_err().to_string();
+            assert!(said.contains("environment prod") && said.contains(part), "{said}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use super::clients::Aws;
 use super::counts::reads;
+use super::credentials::{closed_region, is_of_a_closed_region};
 use super::judge::judge;
 use super::retry::Verdict;
 use crate::resource::{Class, Failure};
@@ -49,6 +50,9 @@ impl Aws {
             let (verdict, mut failure) = judge(operation, &error);
             if let Verdict::Final(class) = verdict {
                 failure.class = class;
+                if is_of_a_closed_region(&failure.code) {
+                    failure = failure.hint(closed_region(&self.region));
+                }
                 return Err(failure);
             }
             let since = *spent.entry(verdict.waited_for()).or_insert_with(Instant::now);

@@ -40,7 +40,7 @@ pub async fn run(args: DownArgs, stop: &Stop) -> Result<(), Exit> {
     // What is not found now is forgotten, so it is looked for as long as AWS may need to show it.
     interrupted::look(&scope, &kinds, &store.state, &mut live, Begun::Made, &progress).await?;
     let plan = Plan::towards_nothing(&graph, &store.state, &live, &kinds)?;
-    let protected = protect::by_aws(&plan, &store.state, args.scope.profile.as_deref());
+    let protected = protect::by_aws(&plan, &store.state, &|words| scope.aws.command(words));
     protected.explain(&progress);
     let deployment = Deployment {
         scope: &scope,

@@ -40,7 +40,8 @@ pub struct LocalOptions {
     /// Where the local AWS is installed and keeps its state [default: fraudctl/ in your cache directory]
     #[arg(
         long,
-        env = "FRAUDCTL_CACHE_DIR", hide_env_values = true,
+        env = "FRAUDCTL_CACHE_DIR",
+        hide_env_values = true,
         value_name = "DIR",
         hide_short_help = true,
         global = true

@@ -35,8 +35,8 @@ pub use scope::ScopeArgs;
 
 /// Puts a serverless fraud-detection system on AWS, keeps it there, and takes it away.
 ///
-/// Credentials, region and endpoint come from the AWS SDK's own chain: AWS_PROFILE, AWS_REGION, AWS_ENDPOINT_URL,
-/// ~/.aws/config and so on. Settings come from fraudctl.toml, where every key has a default.
+/// Credentials, region and endpoint come from where the AWS command line takes them: AWS_PROFILE, AWS_REGION,
+/// AWS_ENDPOINT_URL, ~/.aws/config and so on. Settings come from fraudctl.toml, where every key has a default.
 ///
 /// Exit codes: 0 done; 1 failed; 2 wrong usage; 3 some steps failed, the rest is done; 4 `diff --exit-code` found changes;
 /// 5 another fraudctl holds the lock; 130 interrupted.

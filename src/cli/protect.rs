@@ -7,7 +7,7 @@ use crate::config::Settings;
 use crate::engine::{Action, Change, Plan};
 use crate::operate::preflight;
 use crate::resource::{Live, Reconciler};
-use crate::state::{Place, Record, State, Status, for_shell};
+use crate::state::{Record, State, Status};
 use crate::ui::Progress;
 use serde_json::Value;
 
@@ -69,7 +69,8 @@ impl Protected {
 }
 
 /// Looks which tables that a plan removes are protected in AWS, and by whom.
-pub fn by_aws(plan: &Plan, state: &State, profile: Option<&str>) -> Protected {
+/// `command` makes a command of the AWS command line that goes where the plan goes.
+pub fn by_aws(plan: &Plan, state: &State, command: &dyn Fn(&str) -> String) -> Protected {
     let on = |spec: &Value| spec.get("deletion_protection") == Some(&Value::Bool(true));
     let mut found = Protected::default();
     let mut theirs = Vec::new();
@@ -84,12 +85,12 @@ pub fn by_aws(plan: &Plan, state: &State, profile: Option<&str>) -> Protected {
             theirs.push((change.address.to_string(), name.to_owned()));
         }
     }
-    found.refusal = (!theirs.is_empty()).then(|| refusal(&theirs, &state.place, profile));
+    found.refusal = (!theirs.is_empty()).then(|| refusal(&theirs, command));
     found
 }
 
 /// What to do about tables, by address and name, that somebody else protects.
-fn refusal(tables: &[(String, String)], place: &Place, profile: Option<&str>) -> String {
+fn refusal(tables: &[(String, String)], command: &dyn Fn(&str) -> String) -> String {
     let each: Vec<String> = tables
         .iter()
         .map(|(address, name)| format!("{address} ({name})"))
@@ -99,17 +100,9 @@ fn refusal(tables: &[(String, String)], place: &Place, profile: Option<&str>) ->
          changed. If it is to go, switch the protection off, and run the same command again:",
         each.join(", ")
     );
-    // Pasted, it must not reach a table of the same name elsewhere.
-    let given = |flag: &str, value: Option<&str>| {
-        let value = value.map(for_shell);
-        value.map(|value| format!(" {flag} {value}")).unwrap_or_default()
-    };
-    let elsewhere = given("--endpoint-url", place.endpoint.as_deref()) + &given("--profile", profile);
     for (_, name) in tables {
-        text.push_str(&format!(
-            "\n  aws dynamodb update-table --region {} --table-name {name} --no-deletion-protection-enabled{elsewhere}",
-            place.region
-        ));
+        let words = format!("dynamodb update-table --table-name {name} --no-deletion-protection-enabled");
+        text.push_str(&format!("\n  {}", command(&words)));
     }
     text
 }
@@ -143,7 +136,7 @@ mod tests {
     use super::*;
     use crate::engine::{Cause, FieldChange};
     use crate::resource::{Address, Outputs, Owner};
-    use crate::state::Retired;
+    use crate::state::{Place, Retired};
     use serde_json::json;
     use std::collections::BTreeSet;
 
@@ -176,6 +169,10 @@ mod tests {
             depends_on: BTreeSet::new(),
             depended_on: BTreeSet::new(),
         }
+    }
+
+    fn pasted(words: &str) -> String {
+        format!("aws {words} --profile p")
     }
 
     fn plan(changes: Vec<Change>) -> Plan {
@@ -251,15 +248,15 @@ mod tests {
             assert!(why.contains(part), "{why}");
         }
         assert!(!why.contains("messaging"), "{why}");
-        assert_eq!(against_loss(&settings(None), &loses), None);
+        assert_eq!(against_loss(&settings(None), &loses), &pasted);
         let keeps = plan(vec![change("storage.transactions", Table::KIND, Action::Update, true)]);
-        assert_eq!(against_loss(&protected, &keeps), None);
+        assert_eq!(against_loss(&protected, &keeps), &pasted);
     }
 
     #[test]
     fn only_a_protection_of_our_own_is_switched_off() {
         let delete = || change("storage.transactions", Table::KIND, Action::Delete, true);
-        let ours = by_aws(&plan(vec![delete()]), &state(true, false), None);
+        let ours = by_aws(&plan(vec![delete()]), &state(true, false), &pasted);
         assert_eq!(
             (ours.ours, ours.refusal),
             (vec!["storage.transactions".to_owned()], None)
@@ -268,12 +265,12 @@ mod tests {
         let mut lost = state(true, true);
         lost.resources.clear();
         for unknown in [state(false, true), lost] {
-            let theirs = by_aws(&plan(vec![delete()]), &unknown, None);
+            let theirs = by_aws(&plan(vec![delete()]), &unknown, &pasted);
             let why = theirs.refusal.unwrap();
             for part in [
                 "storage.transactions (transactions-dev)",
                 "nothing was changed",
-                "update-table --region us-east-1 --table-name transactions-dev --no-deletion",
+                "\n  aws dynamodb update-table --table-name transactions-dev --no-deletion-protection-enabled --profile p",
             ] {
                 assert!(why.contains(part), "{why}");
             }
@@ -286,15 +283,10 @@ mod tests {
             let mut died = state(false, false);
             died.resources.values_mut().for_each(|record| record.status = status);
             assert!(
-                by_aws(&plan(vec![delete()]), &died, None).refusal.is_none(),
+                by_aws(&plan(vec![delete()]), &died, &pasted).refusal.is_none(),
                 "{status:?}"
             );
         }
-
-        let profiled = by_aws(&plan(vec![delete()]), &state(false, true), Some("prod"));
-        assert!(profiled.refusal.unwrap().ends_with("-enabled --profile prod"));
-        let spaced = by_aws(&plan(vec![delete()]), &state(false, true), Some("my prod"));
-        assert!(spaced.refusal.unwrap().ends_with("-enabled --profile 'my prod'"));
 
         // Of a predecessor it is known what was asked for it.
         let predecessor = || {
@@ -303,10 +295,10 @@ mod tests {
                 ..delete()
             }])
         };
-        assert!(by_aws(&predecessor(), &state(false, true), None).refusal.is_none());
-        assert!(by_aws(&predecessor(), &state(true, false), None).refusal.is_some());
+        assert!(by_aws(&predecessor(), &state(false, true), &pasted).refusal.is_none());
+        assert!(by_aws(&predecessor(), &state(true, false), &pasted).refusal.is_some());
 
         let off = plan(vec![change("storage.transactions", Table::KIND, Action::Delete, false)]);
-        assert_eq!(by_aws(&off, &state(false, false), None), Protected::default());
+        assert_eq!(by_aws(&off, &state(false, false), &pasted), Protected::default());
     }
 }

@@ -13,7 +13,7 @@ use crate::stack::Stack;
 use crate::state::{Home, Lock, LockError, Place, Store, for_shell};
 use crate::ui::Progress;
 use clap::Args;
-use clap::builder::{OsStringValueParser, TypedValueParser};
+use clap::builder::{NonEmptyStringValueParser, OsStringValueParser, TypedValueParser};
 use std::ffi::OsString;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -31,11 +31,11 @@ pub struct ScopeArgs {
     /// Use a local AWS, starting it if need be, instead of the one that the AWS configuration names
     #[arg(long)]
     pub local: bool,
-    /// The AWS region [default: the AWS configuration's, else us-east-1]
-    #[arg(long)]
+    /// The AWS region [default: the AWS configuration's, else fraudctl.toml's]
+    #[arg(long, value_parser = NonEmptyStringValueParser::new())]
     pub region: Option<String>,
-    /// The profile in ~/.aws/config
-    #[arg(long, conflicts_with = "local")]
+    /// The profile in ~/.aws/config, which gives the credentials too [default: fraudctl.toml's]
+    #[arg(long, conflicts_with = "local", value_parser = NonEmptyStringValueParser::new())]
     pub profile: Option<String>,
     /// The project: the folder with Cargo.toml and functions/ [default: this folder or the nearest one above it]
     #[arg(long, env = "FRAUDCTL_PROJECT", hide_env_values = true, value_name = "DIR", value_parser = OsStringValueParser::new().try_map(some_path))]
@@ -106,9 +106,9 @@ impl ScopeArgs {
             // Where the local AWS is, is known: a state of elsewhere is refused before anything is started for it.
             Store::open(&Home::File(self.file(folder)), self.local_place()).await?;
         }
-        let aws = self.connect(progress, &location).await?;
+        let aws = self.connect(progress, &location, Some(&settings)).await?;
         Ok(Scope {
-            home: self.home(location, &aws).await?,
+            home: self.home(location, &aws, Some(&settings)).await?,
             lease: self.lease(),
             project,
             settings,
@@ -218,27 +218,66 @@ impl ScopeArgs {
     }
 
     /// Connects to the AWS of these flags. The state is at this location.
-    async fn connect(&self, progress: &Progress, location: &Location) -> Result<Arc<Aws>, Exit> {
-        let mut connection = Connection {
-            region: self.region.clone(),
-            profile: self.profile.clone(),
-            local: None,
-            unpaced: self.unpaced || self.local,
-        };
-        if self.local {
+    async fn connect(
+        &self,
+        progress: &Progress,
+        location: &Location,
+        settings: Option<&Settings>,
+    ) -> Result<Arc<Aws>, Exit> {
+        let connection = if self.local {
             let running = self.local_options.start(progress).await?;
-            connection.region = Some(self.local_region());
-            connection.local = Some(Local {
-                endpoint: running.endpoint,
-                account: LOCAL_ACCOUNT.to_owned(),
-            });
-        }
+            Connection {
+                region: Some(self.local_region()),
+                local: Some(Local {
+                    endpoint: running.endpoint,
+                    account: LOCAL_ACCOUNT.to_owned(),
+                }),
+                unpaced: true,
+                ..Connection::default()
+            }
+        } else {
+            Connection {
+                region: self.region.clone(),
+                profile: self.profile(settings)?,
+                account_pin: settings.and_then(|settings| settings.account.clone()),
+                region_pin: settings.and_then(|settings| settings.region.clone()),
+                state_region: self.state_region(location).await,
+                local: None,
+                unpaced: self.unpaced,
+            }
+        };
         // With a state that others share, the local AWS is no way out.
         let instead = match location {
             Location::Folder(_) => ", or use --local",
             Location::Bucket { .. } => "",
         };
-        Ok(Aws::connect(&connection).await.map_err(|why| why.or(instead))?)
+        let aws = Aws::connect(&connection).await.map_err(|why| why.or(instead))?;
+        for note in &aws.notes {
+            progress.say(&format!("note: {note}"));
+        }
+        Ok(aws)
+    }
+
+    /// The profile that the flag names, or the settings, which hold the environment to it.
+    fn profile(&self, settings: Option<&Settings>) -> Result<Option<String>, Exit> {
+        let pinned = settings.and_then(|settings| settings.profile.clone());
+        match (&self.profile, pinned) {
+            (Some(given), Some(pinned)) if *given != pinned => Err(Exit::failed(format!(
+                "the settings hold the environment {} to the profile {pinned:?}, but --profile says {given:?}; nothing was \
+                 asked or changed. Leave the flag out, or change the key `profile` in fraudctl.toml",
+                self.env
+            ))),
+            (given, pinned) => Ok(given.clone().or(pinned)),
+        }
+    }
+
+    /// The region that a state in a folder is about. What is wrong with it is told when it is opened.
+    async fn state_region(&self, location: &Location) -> Option<String> {
+        let Location::Folder(folder) = location else {
+            return None;
+        };
+        let store = Store::of_env(&Home::File(self.file(folder)), &self.env).await.ok()??;
+        Some(store.state.place.region)
     }
 
     /// The nearest folder, from here upwards, that is a project.
@@ -297,17 +336,23 @@ impl ScopeArgs {
         match location {
             Location::Folder(folder) => Ok(Home::File(self.file(&folder))),
             bucket @ Location::Bucket { .. } => {
-                let aws = self.connect(progress, &bucket).await?;
-                self.home(bucket, &aws).await
+                // Where there are settings, they say which account, region and profile it is.
+                let settings = match self.config.is_some() || self.project().is_ok() {
+                    true => Some(self.settings(&BuildArgs::default())?),
+                    false => None,
+                };
+                let aws = self.connect(progress, &bucket, settings.as_ref()).await?;
+                self.home(bucket, &aws, settings.as_ref()).await
             }
         }
     }
 
-    async fn home(&self, location: Location, aws: &Arc<Aws>) -> Result<Home, Exit> {
+    async fn home(&self, location: Location, aws: &Arc<Aws>, settings: Option<&Settings>) -> Result<Home, Exit> {
         match location {
             Location::Folder(folder) => Ok(Home::File(self.file(&folder))),
             Location::Bucket { name, prefix } => {
-                let bucket = Bucket::open(aws, &name, &prefix).await?;
+                let owner = settings.and_then(|settings| settings.state_account.as_deref());
+                let bucket = Bucket::open(aws, &name, &prefix, owner).await?;
                 Ok(Home::bucket(Arc::new(bucket), &self.env))
             }
         }
@@ -428,12 +473,17 @@ impl Scope {
         Ok((graph, kinds))
     }
 
-    /// One line that says where we are.
+    /// One line that says where we are, and as whom. Of the local AWS the latter is of no interest.
     pub fn headline(&self) -> String {
-        let endpoint = self.aws.endpoint.as_ref().map(|e| format!(", {e}")).unwrap_or_default();
-        format!(
-            "Environment {} in account {}, region {}{endpoint}",
+        let mut line = format!(
+            "Environment {} in account {}, region {}",
             self.settings.env, self.aws.account, self.aws.region
-        )
+        );
+        let profile = self.aws.profile.as_ref().map(|name| format!("profile {name}"));
+        let caller = Some(format!("as {}", self.aws.caller)).filter(|_| !self.local);
+        for part in [self.aws.endpoint.clone(), profile, caller].into_iter().flatten() {
+            line.push_str(&format!(", {part}"));
+        }
+        line
     }
 }

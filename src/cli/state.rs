@@ -8,7 +8,7 @@ use super::{confirm, json, print};
 use crate::resource::Address;
 use crate::state::{
     Home, Lock, LockError, MoveError, Moved, Record, Retired, Status, Store, StoreError, for_shell, move_state,
-    moved_already, set_aside,
+    moved_already,
 };
 use crate::ui::Progress;
 use clap::{Args, Subcommand};
@@ -283,17 +283,17 @@ async fn previous(home: &Home, env: &str, loss: &Loss) -> Result<Store, Exit> {
         (Ok(None), Loss::Damaged(why)) => format!(
             "the state {at} is damaged ({why}), and there is no whole one before it to go back to; nothing was changed. Put a \
              good copy back, or {}: `fraudctl up` then {anew}",
-            set_aside(&at)
+            home.set_aside(&at)
         ),
         (Err(StoreError::Damaged { at: before, why, .. }), Loss::Gone) => format!(
             "the state {at} is gone, and the one before it, {before}, is damaged ({why}); nothing was changed. Put a good copy \
              back as {at}, or {}: `fraudctl up` then {anew}",
-            set_aside(&before)
+            home.set_aside(&before)
         ),
         (Err(StoreError::Damaged { at: before, why, .. }), Loss::Damaged(_)) => format!(
             "the state before, {before}, is damaged too ({why}); nothing was changed. Put a good copy back as {at}, or {}: \
              `fraudctl up` then {anew}",
-            set_aside(&at)
+            home.set_aside(&at)
         ),
         (Err(why), _) => return Err(why.into()),
     }))

@@ -53,7 +53,7 @@ pub async fn run(args: UpArgs, stop: &Stop) -> Result<(), Exit> {
     if let Some(why) = preflight::live_rules(&scope.aws, &plan).await {
         progress.say(&format!("note: {why}"));
     }
-    let protected = protect::by_aws(&plan, &store.state, args.scope.profile.as_deref());
+    let protected = protect::by_aws(&plan, &store.state, &|words| scope.aws.command(words));
     protected.explain(&progress);
     let deployment = Deployment {
         scope: &scope,

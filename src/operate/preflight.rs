@@ -38,8 +38,8 @@ pub enum PreflightError {
     /// Somebody has scheduled the deletion of the key that tables are encrypted with.
     #[error(
         "the key {id} of {address} awaits its deletion, and with it everything in {tables} would be lost for good; nothing \
-         was changed. Keep it, and run this again: aws kms cancel-key-deletion --key-id {id} --region {region}{elsewhere} (A \
-         new key would not save what is encrypted with the old one.)"
+         was changed. Keep it, and run this again: {command} (A new \
+         key would not save what is encrypted with the old one.)"
     )]
     KeyGoes {
         /// Where it is remembered.
@@ -48,10 +48,8 @@ pub enum PreflightError {
         id: String,
         /// The addresses of the tables, in words.
         tables: String,
-        /// Where it is, so that the command reaches no other.
-        region: String,
-        /// The flag for the endpoint, where it is not AWS's own.
-        elsewhere: String,
+        /// The command that keeps it.
+        command: String,
     },
 }
 
@@ -127,14 +125,9 @@ async fn keys_stay(aws: &Aws, plan: &Plan, state: &State) -> Result<Option<Failu
             Ok(true) => {
                 return Err(PreflightError::KeyGoes {
                     address: change.address.clone(),
+                    command: aws.command(&format!("kms cancel-key-deletion --key-id {id}")),
                     id,
                     tables: tables.join(", "),
-                    region: aws.region.clone(),
-                    elsewhere: aws
-                        .endpoint
-                        .as_ref()
-                        .map(|at| format!(" --endpoint-url {at}"))
-                        .unwrap_or_default(),
                 });
             }
             Ok(false) => {}

@@ -9,6 +9,7 @@ mod monitoring;
 mod security;
 mod storage;
 
+use crate::aws::partition::dns_suffix;
 use crate::engine::Graph;
 use crate::resource::{Address, Outputs};
 use std::collections::BTreeMap;
@@ -38,11 +39,7 @@ impl Stack<'_> {
                 format!("{endpoint}/restapis/{api_id}/{}/_user_request_", api::STAGE)
             }
             None => {
-                let suffix = if self.partition == "aws-cn" {
-                    "amazonaws.com.cn"
-                } else {
-                    "amazonaws.com"
-                };
+                let suffix = dns_suffix(self.partition);
                 format!("https://{api_id}.execute-api.{}.{suffix}/{}", self.region, api::STAGE)
             }
         }

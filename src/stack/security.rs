@@ -2,6 +2,7 @@
 
 use super::base::{Stack, add, policy};
 use crate::aws::kms::{alias, key};
+use crate::aws::partition::logs_principal;
 use crate::engine::Graph;
 use crate::resource::Handle;
 use serde_json::json;
@@ -70,7 +71,7 @@ fn key_policy(stack: &Stack) -> crate::aws::Document {
         {
             "Sid": "LogsAreEncrypted",
             "Effect": "Allow",
-            "Principal": {"Service": format!("logs.{}.amazonaws.com", stack.region)},
+            "Principal": {"Service": logs_principal(stack.partition, stack.region)},
             "Action": ["kms:Decrypt*", "kms:DescribeKey", "kms:Encrypt*", "kms:GenerateDataKey*", "kms:ReEncrypt*"],
             "Resource": "*",
             "Condition": {"ArnEquals": {"kms:EncryptionContext:aws:logs:arn": log_groups}}

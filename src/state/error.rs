@@ -50,11 +50,13 @@ pub enum StoreError {
     #[error(
         "the state {at} is damaged ({why}); nothing was changed. {back} a good copy back, or {}: `fraudctl up` then finds what \
          exists by names and ownership tags and writes it anew",
-        set_aside(.at)
+        .aside
     )]
     Damaged {
         /// Which file or object.
         at: String,
+        /// How it is taken out of use, as of [`Home::set_aside`](super::Home::set_aside).
+        aside: String,
         /// Where it is damaged.
         why: String,
         /// What to do first: `GO_BACK`, or `NOTHING_BEFORE` where it is known that there is none.
@@ -72,11 +74,13 @@ pub enum StoreError {
     #[error(
         "the state {at} is about {what} {theirs}, but this run works on {ours}; switch credentials, region or endpoint \
          back, use another --env, or, if what it describes no longer exists, {}",
-        set_aside(.at)
+        .aside
     )]
     Elsewhere {
         /// Which file or object.
         at: String,
+        /// How it is taken out of use, as of [`Home::set_aside`](super::Home::set_aside).
+        aside: String,
         /// Account, region, endpoint or environment.
         what: &'static str,
         /// What the state says.
@@ -151,39 +155,12 @@ impl StoreError {
     }
 }
 
-/// How a person takes a state out of use without losing it. Not by `fraudctl state move`, which takes it elsewhere.
-pub fn set_aside(at: &str) -> String {
-    let (from, to) = (for_shell(at), for_shell(&format!("{at}.old")));
-    if at.starts_with("s3://") {
-        format!("rename the object (`aws s3 mv {from} {to}`)")
-    } else {
-        format!("rename the file (`mv {from} {to}`)")
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn what_is_offered_for_pasting_is_quoted() {
-        for (at, command) in [
-            ("state/dev.json", "`mv state/dev.json state/dev.json.old`"),
-            (
-                "it's me/dev.json",
-                r"`mv 'it'\''s me/dev.json' 'it'\''s me/dev.json.old'`",
-            ),
-            (
-                "s3://b/p/dev.json",
-                "`aws s3 mv s3://b/p/dev.json s3://b/p/dev.json.old`",
-            ),
-            (
-                "s3://b/(p)/dev.json",
-                "`aws s3 mv 's3://b/(p)/dev.json' 's3://b/(p)/dev.json.old'`",
-            ),
-        ] {
-            assert!(set_aside(at).contains(command), "{}", set_aside(at));
-        }
         let unfinished = StoreError::Unfinished {
             at: "state/dev.json".to_owned(),
             to: "/my states".to_owned(),

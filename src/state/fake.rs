@@ -133,6 +133,10 @@ impl Objects for Bucket {
         format!("s3://fake/{name}")
     }
 
+    fn command(&self, words: &str) -> String {
+        format!("aws {words} --profile fake")
+    }
+
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Object>, Failure>> {
         Box::pin(async move {
             let world = self.world();

@@ -2,6 +2,7 @@ use super::error::StoreError;
 use super::file;
 use super::lease::Lease;
 use super::objects::{Object, Objects, Put, Safeguard, Standing};
+use super::shell::for_shell;
 use super::text;
 use crate::resource::Class;
 use std::fmt::Display;
@@ -49,6 +50,19 @@ impl Home {
         match self {
             Self::File(path) => path.display().to_string(),
             Self::Bucket(bucket) => bucket.objects.url(&bucket.state()),
+        }
+    }
+
+    /// How a person takes a state of this home out of use without losing it; `at` is where it was found, as [`Home::at`] says
+    /// it. Not by `fraudctl state move`, which takes it elsewhere.
+    pub fn set_aside(&self, at: &str) -> String {
+        let (from, to) = (for_shell(at), for_shell(&format!("{at}.old")));
+        match self {
+            Self::File(_) => format!("rename the file (`mv {from} {to}`)"),
+            Self::Bucket(bucket) => {
+                let command = bucket.objects.command(&format!("s3 mv {from} {to}"));
+                format!("rename the object (`{command}`)")
+            }
         }
     }
 

@@ -23,7 +23,7 @@ mod text;
 mod tombstone;
 
 pub use commit::GroupCommit;
-pub use error::{StoreError, set_aside};
+pub use error::StoreError;
 pub use holder::{Holder, LockError};
 pub use home::Home;
 pub use lease::Lease;

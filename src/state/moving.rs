@@ -1,4 +1,4 @@
-use super::error::{StoreError, set_aside};
+use super::error::StoreError;
 use super::home::{Home, may_have_arrived};
 use super::lock::Lock;
 use super::record::State;
@@ -29,8 +29,8 @@ pub enum MoveError {
     #[error(
         "{to} holds a state of this environment already (serial {theirs}; {from} has serial {ours}{same}); nothing was \
          moved. Look at both with `fraudctl state list --state PLACE`, and take the one that is not to stay out of use: {}, or {}",
-        set_aside(.from),
-        set_aside(.to)
+        .aside[0],
+        .aside[1]
     )]
     Occupied {
         /// Where it was to be moved from.
@@ -43,6 +43,8 @@ pub enum MoveError {
         theirs: u64,
         /// Whether the two have one history, in words.
         same: &'static str,
+        /// How the one and the other is taken out of use.
+        aside: [String; 2],
     },
     /// There is no state to move.
     #[error(
@@ -116,6 +118,7 @@ pub async fn move_state(from: &Lock, to: &Lock, env: &str, place: &str) -> Resul
                 } else {
                     ", of another history"
                 },
+                aside: [from, to].map(|lock| lock.home().set_aside(&lock.home().at())),
             });
         }
         there = Some(found);

@@ -10,6 +10,9 @@ pub trait Objects: Debug + Send + Sync {
     /// The whole URL of an object, for people: `s3://bucket/prefix/name`.
     fn url(&self, name: &str) -> String;
 
+    /// A command of the AWS command line that reaches this bucket, for people to paste. `words` is what comes after `aws`.
+    fn command(&self, words: &str) -> String;
+
     /// An object, where there is one.
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Object>, Failure>>;
 

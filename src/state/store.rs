@@ -21,7 +21,7 @@ impl Store {
     pub async fn open(home: &Home, place: Place) -> Result<Self, StoreError> {
         match Self::here(home).await? {
             Some(store) => {
-                text::same_place(&home.at(), &store.state.place, &place)?;
+                text::same_place(home, &store.state.place, &place)?;
                 Ok(store)
             }
             None => Ok(Self {
@@ -39,7 +39,7 @@ impl Store {
     pub async fn of_env(home: &Home, env: &str) -> Result<Option<Self>, StoreError> {
         let found = Self::here(home).await?;
         if let Some(store) = &found {
-            of(&home.at(), &store.state, env)?;
+            of(home, &store.state, env)?;
         }
         Ok(found)
     }
@@ -52,7 +52,7 @@ impl Store {
         let Some(store) = Self::read(home).await? else {
             return Ok(None);
         };
-        of(&home.at(), &store.state, env)?;
+        of(home, &store.state, env)?;
         Ok(Some(store))
     }
 
@@ -70,9 +70,10 @@ impl Store {
     }
 
     fn parse(home: &Home, Found { content, etag }: Found) -> Result<Self, StoreError> {
-        let state = text::parse(&home.at(), &content).map_err(|why| match why {
-            StoreError::Damaged { at, why, .. } if home.is_first() => StoreError::Damaged {
+        let state = text::parse(home, &home.at(), &content).map_err(|why| match why {
+            StoreError::Damaged { at, aside, why, .. } if home.is_first() => StoreError::Damaged {
                 at,
+                aside,
                 why,
                 back: NOTHING_BEFORE,
             },
@@ -100,8 +101,8 @@ impl Store {
     /// It cannot be read, is damaged or newer itself, or is about another environment.
     pub async fn previous(home: &Home, env: &str) -> Result<Option<Self>, StoreError> {
         let read = |at: &str, content: &[u8]| {
-            let state = text::parse(at, content)?;
-            of(at, &state, env)?;
+            let state = text::parse(home, at, content)?;
+            of(home, &state, env)?;
             Ok(Some(state))
         };
         let found = home.earlier(read).await?;
@@ -174,12 +175,12 @@ impl Store {
 }
 
 /// Is this the environment's?
-fn of(at: &str, state: &State, env: &str) -> Result<(), StoreError> {
+fn of(home: &Home, state: &State, env: &str) -> Result<(), StoreError> {
     let place = Place {
         env: env.to_owned(),
         ..state.place.clone()
     };
-    text::same_place(at, &state.place, &place)
+    text::same_place(home, &state.place, &place)
 }
 
 #[cfg(test)]

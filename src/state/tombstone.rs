@@ -122,7 +122,10 @@ impl Home {
                 let [tombstone, retired] = both.map(|path| for_shell(&path.display().to_string()));
                 format!("rm -f {tombstone} {retired}")
             }
-            Self::Bucket(bucket) => format!("aws s3 rm {}", for_shell(&bucket.objects.url(&bucket.tombstone()))),
+            Self::Bucket(bucket) => {
+                let url = for_shell(&bucket.objects.url(&bucket.tombstone()));
+                bucket.objects.command(&format!("s3 rm {url}"))
+            }
         }
     }
 }

@@ -443,3 +443,57 @@ fn without_python_the_error_names_what_to_install() {
     assert!(!env.state_folder().join("local").exists(), "a state was written");
     assert!(!bare.path().join("local/venv").exists(), "something was installed");
 }
+
+#[test]
+fn the_shells_own_aws_does_not_matter_to_the_local_one() {
+    let place = LocalPlace::new();
+    // What the settings hold an environment to is about AWS.
+    place
+        .env
+        .settings("account = \"111122223333\"\nregion = \"eu-west-1\"\nprofile = \"nope\"\n");
+    place.up();
+    let broken = place.env.state_folder().join("broken");
+    fs::write(&broken, "[default\nregion").expect("a file");
+    let broken = broken.to_str().expect("text");
+    let hostile = [
+        ("AWS_PROFILE", "nope"),
+        ("AWS_DEFAULT_PROFILE", "nope"),
+        ("AWS_CONFIG_FILE", broken),
+        ("AWS_SHARED_CREDENTIALS_FILE", broken),
+        ("AWS_REGION", "x y"),
+        ("AWS_ENDPOINT_URL", "no url"),
+        ("AWS_ENDPOINT_URL_DYNAMODB", "http://127.0.0.1:9"),
+        ("AWS_ENDPOINT_URL_STS", "http://user:secret@127.0.0.1:9"),
+        ("AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "true"),
+        ("AWS_USE_FIPS_ENDPOINT", "true"),
+        ("AWS_USE_DUALSTACK_ENDPOINT", "true"),
+        ("AWS_ACCOUNT_ID_ENDPOINT_MODE", "required"),
+        ("AWS_RETRY_MODE", "no mode"),
+        ("AWS_MAX_ATTEMPTS", "no number"),
+        ("AWS_CA_BUNDLE", "/nowhere"),
+        ("AWS_ROLE_ARN", "no role"),
+        ("AWS_WEB_IDENTITY_TOKEN_FILE", "/nowhere"),
+    ];
+    for (name, value) in hostile {
+        let mut command = place.command(&["diff", "--local", "--exit-code"]);
+        let run = run_with(&mut command, &[(name, value)]).exits(0);
+        let here = format!("account 000000000000, region us-east-1, {}\n", place.endpoint());
+        assert!(run.stdout.contains(&here), "{name}: {run:#?}");
+    }
+    for args in [&["send", "--local"][..], &["status", "--local"], &["down", "--local"]] {
+        run_with(&mut place.command(args), &hostile).exits(0);
+    }
+}
+
+#[track_caller]
+fn run_with(command: &mut Command, variables: &[(&str, &str)]) -> Run {
+    let output = command
+        .envs(variables.iter().copied())
+        .output()
+        .expect("the command starts");
+    Run {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}

@@ -99,7 +99,7 @@ fn a_protection_that_somebody_else_switched_on_refuses_down_before_anything() {
         let refused = env.run(&["down", "--yes", "--json"]).exits(1);
         for says in [
             "storage.transactions (transactions-dev)",
-            "update-table --region us-east-1 --table-name transactions-dev --no-deletion-protection-enabled",
+            "update-table --table-name transactions-dev --no-deletion-protection-enabled --region us-east-1",
             "nothing was changed",
             "--endpoint-url http://127.0.0.1:",
         ] {

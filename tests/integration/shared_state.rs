@@ -457,7 +457,7 @@ fn a_bucket_that_is_not_fit_is_refused_with_what_to_do() {
     shared.set_versioning("Suspended");
     let run = shared.run(&["up", "--yes"]).exits(1);
     let mend = format!(
-        "aws s3api put-bucket-versioning --region us-east-1 --bucket {} --versioning-configuration Status=Enabled",
+        "aws s3api put-bucket-versioning --bucket {} --versioning-configuration Status=Enabled --region us-east-1",
         shared.bucket
     );
     assert!(
@@ -469,7 +469,10 @@ fn a_bucket_that_is_not_fit_is_refused_with_what_to_do() {
     let mut elsewhere = shared.command(&["up", "--yes"]);
     elsewhere.env("FRAUDCTL_STATE", "s3://no-such-bucket/x");
     let run = Running::start(elsewhere).end().exits(1);
-    for part in ["there is no bucket no-such-bucket", "aws s3api create-bucket"] {
+    for part in [
+        "there is no bucket no-such-bucket",
+        "aws s3api create-bucket --bucket no-such-bucket --region us-east-1 --endpoint-url",
+    ] {
         assert!(run.stderr.contains(part), "{run:#?}");
     }
 
@@ -505,8 +508,12 @@ fn a_state_moves_into_a_bucket_of_another_region_and_back_and_nothing_is_lost() 
     let state = fs::read_to_string(shared.env.state_file()).expect("a state");
     let url = shared.url();
     let refused = local(&["state", "move", &url]).exits(1);
-    let mend = "aws s3api put-bucket-versioning --region eu-west-1";
-    assert!(refused.stderr.contains(mend), "{refused:#?}");
+    for mend in [
+        "aws s3api put-bucket-versioning --bucket ",
+        " --region eu-west-1 --endpoint-url ",
+    ] {
+        assert!(refused.stderr.contains(mend), "{refused:#?}");
+    }
     assert_eq!(fs::read_to_string(shared.env.state_file()).ok(), Some(state.clone()));
 
     shared.set_versioning("Enabled");

@@ -133,12 +133,12 @@ impl<'a> Edited<'a> {
         let settings = config::load_file(&file, ENV, &Overrides::default()).expect("the settings");
         let connection = Connection {
             region: Some(REGION.to_owned()),
-            profile: None,
             local: Some(Local {
                 endpoint: self.endpoint.clone(),
                 account: self.env.account.clone(),
             }),
             unpaced: true,
+            ..Connection::default()
         };
         // A new one each time: while a plan is made, answers are remembered.
         let aws = Aws::connect(&connection).await.expect("a connection");

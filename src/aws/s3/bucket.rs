@@ -20,6 +20,8 @@ pub struct Bucket {
     client: Client,
     region: String,
     name: String,
+    /// The account that has to own it, where buckets have accounts.
+    owner: Option<String>,
     /// Empty, or ending in a slash.
     prefix: String,
 }
@@ -28,15 +30,12 @@ pub struct Bucket {
 #[derive(Debug, Error)]
 pub enum BucketError {
     /// There is none of this name.
-    #[error(
-        "there is no bucket {name} for the state; name another one, or make it: `aws s3api create-bucket --bucket \
-         {name}{place}`, then `{versioning}`"
-    )]
+    #[error("there is no bucket {name} for the state; name another one, or make it: `{create}`, then `{versioning}`")]
     Gone {
         /// Its name.
         name: String,
-        /// What the command needs outside of us-east-1.
-        place: String,
+        /// The command that makes it.
+        create: String,
         /// The command that makes it keep every version.
         versioning: String,
     },
@@ -58,24 +57,27 @@ impl std::fmt::Debug for Bucket {
 }
 
 impl Bucket {
-    /// Finds the bucket, wherever it is. `prefix` has no slash at its ends, and may be empty.
+    /// Finds the bucket, wherever it is. `prefix` has no slash at its ends, and may be empty. S3 is told with each call that
+    /// the bucket belongs to `owner`, else to the caller's account: a name that was given up may be a stranger's bucket
+    /// today. Only a store that is not AWS's own knows no accounts.
     ///
     /// # Errors
     /// There is none, or S3 cannot be asked.
-    pub async fn open(aws: &Arc<Aws>, name: &str, prefix: &str) -> Result<Self, BucketError> {
-        let region = match whereabouts(aws, name).await? {
+    pub async fn open(aws: &Arc<Aws>, name: &str, prefix: &str, owner: Option<&str>) -> Result<Self, BucketError> {
+        let owner = owner
+            .or_else(|| aws.has_own_s3().then_some(&aws.account))
+            .map(str::to_owned);
+        let region = match whereabouts(aws, name, owner.as_deref()).await? {
             Whereabouts::In(region) => region.unwrap_or_else(|| aws.region.clone()),
             Whereabouts::Gone => {
-                let constraint = format!(
-                    " --region {0} --create-bucket-configuration LocationConstraint={0}",
-                    aws.region
-                );
+                let place = match aws.region.as_str() {
+                    "us-east-1" => String::new(),
+                    region => format!(" --create-bucket-configuration LocationConstraint={region}"),
+                };
                 return Err(BucketError::Gone {
                     name: name.to_owned(),
-                    place: Some(constraint)
-                        .filter(|_| aws.region != "us-east-1")
-                        .unwrap_or_default(),
-                    versioning: turn_versioning_on(name, &aws.region),
+                    create: aws.s3_command(&format!("s3api create-bucket --bucket {name}{place}"), &aws.region),
+                    versioning: aws.s3_command(&turn_versioning_on(name), &aws.region),
                 });
             }
         };
@@ -90,6 +92,7 @@ impl Bucket {
             client: Client::from_conf(there.build()),
             region,
             name: name.to_owned(),
+            owner,
             prefix,
         })
     }
@@ -102,7 +105,12 @@ impl Bucket {
     async fn read(&self, operation: Get, name: &str, version: Option<&str>) -> Result<Object, Failure> {
         let send = || async {
             let time = ServerTime::default();
-            let get = self.client.get_object().bucket(&self.name).key(self.key(name));
+            let get = self
+                .client
+                .get_object()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner.clone())
+                .key(self.key(name));
             let get = get.set_version_id(version.map(str::to_owned));
             let found = get.customize().interceptor(time.clone()).send().await?;
             let written = found.last_modified;
@@ -134,16 +142,33 @@ impl Bucket {
             Err(why) if why.is_not_found() => Ok(None),
             Err(why) if why.code == "AccessDenied" => Err(why.hint(format!(
                 "allow s3:GetObject on {} for the principal that runs fraudctl, and s3:ListBucket on the bucket: without \
-                 it S3 says the same of an object that does not exist",
-                self.url(name)
+                 it S3 says the same of an object that does not exist{}",
+                self.url(name),
+                self.of_another()
             ))),
             Err(why) => Err(why),
         }
     }
 
+    /// What a refusal may mean besides.
+    fn of_another(&self) -> String {
+        let owner = self.owner.as_ref();
+        owner.map_or_else(String::new, |owner| {
+            format!(
+                "; and it says so where the bucket belongs to another account than {owner}: where it is meant to, name that \
+                 account with the key `state_account` in fraudctl.toml"
+            )
+        })
+    }
+
     async fn write(&self, name: &str, content: Vec<u8>, standing: Standing<'_>) -> Result<Put, Failure> {
         let send = || {
-            let put = self.client.put_object().bucket(&self.name).key(self.key(name));
+            let put = self
+                .client
+                .put_object()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner.clone())
+                .key(self.key(name));
             let put = put.content_type("application/json");
             let put = match standing {
                 Standing::Nothing => put.if_none_match("*"),
@@ -160,7 +185,12 @@ impl Bucket {
 
     async fn delete(&self, name: &str, etag: &str) -> Result<bool, Failure> {
         let send = || {
-            let delete = self.client.delete_object().bucket(&self.name).key(self.key(name));
+            let delete = self
+                .client
+                .delete_object()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner.clone())
+                .key(self.key(name));
             delete.if_match(etag).send()
         };
         match self.aws.call("s3:DeleteObject", send).await {
@@ -177,7 +207,12 @@ impl Bucket {
             let page = self
                 .aws
                 .call("s3:ListBucketVersions", || {
-                    let list = self.client.list_object_versions().bucket(&self.name).prefix(&key);
+                    let list = self
+                        .client
+                        .list_object_versions()
+                        .bucket(&self.name)
+                        .set_expected_bucket_owner(self.owner.clone())
+                        .prefix(&key);
                     let (key, version) = from.clone().unzip();
                     list.set_key_marker(key).set_version_id_marker(version).send()
                 })
@@ -194,13 +229,25 @@ impl Bucket {
     }
 
     async fn versioning(&self) -> Result<bool, Failure> {
-        let ask = || self.client.get_bucket_versioning().bucket(&self.name).send();
+        let ask = || {
+            self.client
+                .get_bucket_versioning()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner.clone())
+                .send()
+        };
         let found = self.aws.call("s3:GetBucketVersioning", ask).await?;
         Ok(found.status == Some(BucketVersioningStatus::Enabled))
     }
 
     async fn encryption(&self) -> Result<bool, Failure> {
-        let ask = || self.client.get_bucket_encryption().bucket(&self.name).send();
+        let ask = || {
+            self.client
+                .get_bucket_encryption()
+                .bucket(&self.name)
+                .set_expected_bucket_owner(self.owner.clone())
+                .send()
+        };
         match self.aws.call("s3:GetEncryptionConfiguration", ask).await {
             Ok(found) => {
                 let rules = found.server_side_encryption_configuration.map(|found| found.rules);
@@ -227,9 +274,10 @@ fn is_refusal(why: &Failure) -> bool {
 }
 
 /// Asks where a bucket is. Whoever may not see the bucket is told at the first object.
-async fn whereabouts(aws: &Aws, name: &str) -> Result<Whereabouts, Failure> {
+async fn whereabouts(aws: &Aws, name: &str, owner: Option<&str>) -> Result<Whereabouts, Failure> {
     aws.call("s3:ListBucket", || async {
-        match aws.s3.head_bucket().bucket(name).send().await {
+        let head = aws.s3.head_bucket().bucket(name);
+        match head.set_expected_bucket_owner(owner.map(str::to_owned)).send().await {
             Ok(found) => Ok(Whereabouts::In(found.bucket_region)),
             Err(SdkError::ServiceError(context)) => {
                 let raw = context.raw();
@@ -247,23 +295,22 @@ async fn whereabouts(aws: &Aws, name: &str) -> Result<Whereabouts, Failure> {
     .await
 }
 
-fn turn_versioning_on(bucket: &str, region: &str) -> String {
-    format!(
-        "aws s3api put-bucket-versioning --region {region} --bucket {bucket} --versioning-configuration Status=Enabled"
-    )
+fn turn_versioning_on(bucket: &str) -> String {
+    format!("s3api put-bucket-versioning --bucket {bucket} --versioning-configuration Status=Enabled")
 }
 
-fn turn_encryption_on(bucket: &str, region: &str) -> String {
+fn turn_encryption_on(bucket: &str) -> String {
     let rule = r#"{"Rules":[{"ApplyServerSideEncryptionByDefault":{"SSEAlgorithm":"AES256"}}]}"#;
-    format!(
-        "aws s3api put-bucket-encryption --region {region} --bucket {bucket} --server-side-encryption-configuration \
-         '{rule}'"
-    )
+    format!("s3api put-bucket-encryption --bucket {bucket} --server-side-encryption-configuration '{rule}'")
 }
 
 impl Objects for Bucket {
     fn url(&self, name: &str) -> String {
         format!("s3://{}/{}", self.name, self.key(name))
+    }
+
+    fn command(&self, words: &str) -> String {
+        self.aws.s3_command(words, &self.region)
     }
 
     fn get<'a>(&'a self, name: &'a str) -> BoxFuture<'a, Result<Option<Object>, Failure>> {
@@ -298,12 +345,12 @@ impl Objects for Bucket {
                 Safeguard {
                     what: "versioning",
                     on: versioning,
-                    mend: turn_versioning_on(&self.name, &self.region),
+                    mend: self.command(&turn_versioning_on(&self.name)),
                 },
                 Safeguard {
                     what: "default encryption",
                     on: encryption,
-                    mend: turn_encryption_on(&self.name, &self.region),
+                    mend: self.command(&turn_encryption_on(&self.name)),
                 },
             ]
         })

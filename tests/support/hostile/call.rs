@@ -38,6 +38,8 @@ pub struct Call {
     pub fields: Value,
     /// How it was asked.
     pub protocol: Protocol,
+    /// Of S3: the account that has to own the bucket, where the request says so.
+    pub bucket_owner: Option<String>,
 }
 
 impl Call {
@@ -116,6 +118,7 @@ impl Call {
             body,
             fields,
             protocol,
+            bucket_owner: request.header("x-amz-expected-bucket-owner").map(str::to_owned),
         }
     }
 }

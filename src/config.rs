@@ -88,11 +88,11 @@ pub enum ConfigError {
         why: std::io::Error,
     },
     /// The file is no TOML, or has unknown keys or wrong types.
-    #[error("{path} is not valid: {why}{hint}")]
+    #[error("{path} is not valid: {}{hint}", .why.to_string().trim_end())]
     Malformed {
         /// Which file.
         path: PathBuf,
-        /// Line, column and reason, which ends its line.
+        /// Line, column and reason.
         why: Box<toml::de::Error>,
         /// What may be meant.
         hint: &'static str,
@@ -224,7 +224,7 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
         path: path.clone(),
         why: Box::new(why),
         hint: if is_unquoted_account(&text) {
-            "an account is text: write its 12 digits in quotes\n"
+            "\nan account is text: write its 12 digits in quotes"
         } else {
             ""
         },

@@ -37,6 +37,7 @@ pub use hostile::{
 };
 pub use running::Running;
 pub use shim::Shim;
+pub use venv::python;
 
 /// A fresh account number. No other call gets the same, nor any test process that runs at the same time.
 pub fn account() -> String {

@@ -2,8 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::support::Environment;
 use crate::support::read::{outputs, the};
+use crate::support::{Emulator, Environment, Proxy, Refusal};
 
 const ROLES: [&str; 3] = [
     "transaction-processor-role-dev",
@@ -91,19 +91,37 @@ fn a_boundary_is_set_kept_changed_and_taken_away_and_that_of_others_is_left_alon
     env.down();
 }
 
-#[test]
-fn a_boundary_that_does_not_exist_is_told_with_the_setting() {
+/// What `up` tells where IAM answers this to the creation of a role.
+fn refused_role(settings: &str, refusal: Refusal) -> String {
     let env = Environment::new();
-    let arn = format!("arn:aws:iam::{}:policy/nowhere", env.account);
-    env.settings(&format!("permissions_boundary = \"{arn}\"\n"));
-    let up = env.run(&["up", "--yes"]);
-    // Some emulators take any.
-    if up.code != 0 {
-        assert!(
-            up.stderr.contains(&arn) && up.stderr.contains("permissions_boundary in fraudctl.toml"),
-            "{up:#?}"
-        );
-    }
+    env.settings(settings);
+    let proxy = Proxy::before(Emulator::shared().endpoint());
+    proxy.refuse_with(refusal, |call| call.is("iam", "CreateRole"));
+    let mut command = env.command(&["up", "--yes"]);
+    let output = command.env("AWS_ENDPOINT_URL", proxy.endpoint()).output();
+    let output = output.expect("fraudctl starts");
+    assert_eq!(output.status.code(), Some(3), "{output:?}");
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+#[test]
+fn what_iam_says_of_a_boundary_is_told_with_the_setting() {
+    let arn = "arn:aws:iam::123456789012:policy/nowhere";
+    let settings = format!("permissions_boundary = \"{arn}\"\n");
+    let missing = Refusal::new(
+        404,
+        "NoSuchEntity",
+        format!("Scope ARN: {arn} does not exist or is not attachable."),
+    );
+    let told = refused_role(&settings, missing);
+    let hint = format!("the permissions boundary {arn} does not exist: check permissions_boundary in fraudctl.toml");
+    assert!(told.contains(&hint), "{told}");
+    let denied = Refusal::new(403, "AccessDenied", "not authorized to perform: iam:CreateRole");
+    let told = refused_role("", denied);
+    assert!(
+        told.contains("set permissions_boundary or role_path in fraudctl.toml"),
+        "{told}"
+    );
 }
 
 fn paths(env: &Environment) -> Vec<(String, String)> {

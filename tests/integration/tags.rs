@@ -456,7 +456,8 @@ print(json.dumps({"refused": refused, "seen": sorted(map(list, seen))}))
 #[test]
 fn the_rule_for_tags_is_as_strict_as_every_service_model() {
     let characters = |taken: &dyn Fn(&str) -> bool| -> String {
-        let all = (0..=0x10_ffff_u32).filter_map(char::from_u32);
+        // The planes that have characters with a meaning.
+        let all = (0..0x4_0000_u32).chain(0xe_0000..0xe_0200).filter_map(char::from_u32);
         all.filter(|c| taken(&format!("a{c}a"))).collect()
     };
     let (keys, values) = (

@@ -47,7 +47,8 @@ impl Reconciler for Role {
     }
 
     /// By name. A boundary is shown only where it is the one that was asked for: then it is missing where another has taken
-    /// its place, and where none was asked for, nobody's is taken away. For some seconds after a change IAM may still answer with what was before.
+    /// its place, and where none was asked for, nobody's is taken away. For some seconds after a change IAM may still answer
+    /// with what was before.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
         let found = self

@@ -5,7 +5,7 @@ mod location;
 pub mod tags;
 
 pub use location::{Location, LocationError};
-use tags::TagPatterns;
+use tags::{TagError, TagPatterns};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -114,17 +114,13 @@ pub enum ConfigError {
         /// What is wrong.
         why: LocationError,
     },
-    /// A tag that AWS would refuse, or a pattern of tags that hides our own.
-    #[error("{at}{key}: {value} cannot be used: {why}")]
+    /// Tags that AWS would refuse, or patterns of tags that hide our own.
+    #[error("{at}{why}")]
     Tag {
         /// As of [`ConfigError::Value`].
         at: String,
-        /// The key or the table in `fraudctl.toml`.
-        key: String,
-        /// The tag or pattern, as people read it.
-        value: String,
-        /// What is wrong, and what is allowed.
-        why: String,
+        /// Which, and what is wrong.
+        why: TagError,
     },
     /// A value out of its range.
     #[error("{at}{key} is {value:?}, but must be {must}")]
@@ -278,11 +274,12 @@ pub fn check_env(env: &str) -> Result<(), ConfigError> {
 /// What holds for one environment. Paths in the file begin at `folder`.
 fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Result<Settings, ConfigError> {
     let mine = file.env.get(env).cloned().unwrap_or_default();
-    tags::check("[tags]", &file.tags)?;
-    tags::check(&format!("[env.{env}.tags]"), &mine.tags)?;
+    let unusable = |why| ConfigError::Tag { at: String::new(), why };
+    tags::check("[tags]", &file.tags).map_err(unusable)?;
+    tags::check(&format!("[env.{env}.tags]"), &mine.tags).map_err(unusable)?;
     let mut tags = file.tags.clone();
     tags.extend(mine.tags);
-    tags::check_together(&tags)?;
+    tags::check_together(&tags).map_err(unusable)?;
     let patterns = mine
         .ignore_tags
         .or_else(|| file.ignore_tags.clone())
@@ -332,7 +329,7 @@ fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Res
         },
         processor: function((512, 30, 5), &file.processor, &mine.processor),
         analyzer: function((1024, 60, 2), &file.analyzer, &mine.analyzer),
-        ignore_tags: TagPatterns::new(patterns, &tags)?,
+        ignore_tags: TagPatterns::new(patterns, &tags).map_err(unusable)?,
         tags,
         permissions_boundary: mine
             .permissions_boundary

@@ -1,10 +1,22 @@
 //! Tags that the settings ask for, held against the strictest rule of all services that take them; and the tags of
 //! others that are left alone.
 
-use super::ConfigError;
 use icu_properties::CodePointMapData;
 use icu_properties::props::GeneralCategory as Category;
 use std::collections::BTreeMap;
+use thiserror::Error;
+
+/// A tag that AWS would refuse, or a pattern of tags that hides our own.
+#[derive(Debug, Error)]
+#[error("{key}: {value} cannot be used: {why}")]
+pub struct TagError {
+    /// The key or the table in `fraudctl.toml`.
+    key: String,
+    /// The tag or pattern, as people read it.
+    value: String,
+    /// What is wrong, and what is allowed.
+    why: String,
+}
 
 /// The keys that the stack sets by itself. The first three may be set to something else.
 pub const OWN_TAGS: [&str; 6] = [
@@ -29,7 +41,7 @@ const ALLOWED: &str =
     "AWS takes keys of 1 to 128 and values of up to 256 letters, digits, blanks inside, and _ . : / = + - @";
 
 /// The tags of one table of the file.
-pub(super) fn check(section: &str, tags: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+pub(super) fn check(section: &str, tags: &BTreeMap<String, String>) -> Result<(), TagError> {
     for (key, value) in tags {
         if let Err(why) = refused_key(key).and_then(|()| refused_value(value)) {
             let tag = format!("{} = {}", shown(key), shown(value));
@@ -40,7 +52,7 @@ pub(super) fn check(section: &str, tags: &BTreeMap<String, String>) -> Result<()
 }
 
 /// All tags of an environment: those of the file together with the stack's.
-pub(super) fn check_together(tags: &BTreeMap<String, String>) -> Result<(), ConfigError> {
+pub(super) fn check_together(tags: &BTreeMap<String, String>) -> Result<(), TagError> {
     let mut seen: BTreeMap<String, &str> = OWN_TAGS.map(|key| (folded(key), key)).into();
     for key in tags.keys() {
         let before = seen.insert(folded(key), key).filter(|before| before != key);
@@ -144,9 +156,8 @@ fn shown(text: &str) -> String {
     }
 }
 
-fn refuse(key: &str, value: String, why: String) -> ConfigError {
-    ConfigError::Tag {
-        at: String::new(),
+fn refuse(key: &str, value: String, why: String) -> TagError {
+    TagError {
         key: key.to_owned(),
         value,
         why,
@@ -161,7 +172,7 @@ pub struct TagPatterns(Vec<String>);
 impl TagPatterns {
     /// The patterns of an environment whose settings ask for these tags. None of them may match a tag that the stack sets:
     /// neither what tells whose a resource is nor what the settings ask for could be kept then.
-    pub(super) fn new(patterns: Vec<String>, tags: &BTreeMap<String, String>) -> Result<Self, ConfigError> {
+    pub(super) fn new(patterns: Vec<String>, tags: &BTreeMap<String, String>) -> Result<Self, TagError> {
         for pattern in &patterns {
             let refused = |why: String| refuse("ignore_tags", shown(pattern), why);
             text("it", &pattern.replace('*', "x"), LONGEST_KEY).map_err(|why| {

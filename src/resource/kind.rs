@@ -157,7 +157,7 @@ impl<R: Reconciler> Kind for Erased<R> {
     }
 
     fn ignores_tag(&self, key: &str) -> bool {
-        R::TAGGED && (self.ignored)(key)
+        (self.ignored)(key)
     }
 
     fn predict(&self, spec: &Value) -> Outputs {
@@ -211,7 +211,7 @@ impl<R: Reconciler> Kind for Erased<R> {
         Box::pin(async move {
             let mut spec = spec.clone();
             if let (Some(Value::Object(tags)), Some(Value::Object(standing))) =
-                (spec.get_mut("tags").filter(|_| R::TAGGED), live.spec.get("tags"))
+                (spec.get_mut("tags"), live.spec.get("tags"))
             {
                 let theirs = standing.iter().filter(|(key, _)| self.ignores_tag(key));
                 tags.extend(theirs.map(|(key, value)| (key.clone(), value.clone())));

@@ -49,16 +49,11 @@ fn every_kind(outputs: &Outputs) -> Vec<Tagged> {
             ("Tags", usual),
         )
     };
-    let gateway = |address: &'static str, path: String| {
+    // Read with the rest of it, which tells the tags that it was made with too.
+    let gateway = |address: &'static str, path: String, read: (&'static str, Value)| {
         let arn = format!("arn:aws:apigateway:{REGION}::{path}");
         let tag = ("tag_resource", json!({"resourceArn": arn, "tags": map()}));
-        one(
-            address,
-            "apigateway",
-            tag,
-            ("get_tags", json!({"resourceArn": arn})),
-            ("tags", None),
-        )
+        one(address, "apigateway", tag, read, ("tags", None))
     };
     let key_id = outputs.id("security.key");
     let url = outputs.get("messaging.alerts_queue", "url");
@@ -71,7 +66,7 @@ fn every_kind(outputs: &Outputs) -> Vec<Tagged> {
     let parameter = json!({"ResourceType": "Parameter", "ResourceId": "/fraud-detection/dev/fraud_threshold"});
     let mut parameter_tag = parameter.clone();
     parameter_tag["Tags"] = pairs();
-    let api = outputs.id("api.rest_api");
+    let [api, key_of_api, plan] = ["api.rest_api", "api.key", "api.usage_plan"].map(|address| outputs.id(address));
     vec![
         one(
             "security.key",
@@ -139,12 +134,25 @@ fn every_kind(outputs: &Outputs) -> Vec<Tagged> {
             "ResourceARN",
             "list_tags_for_resource",
         ),
-        gateway("api.rest_api", format!("/restapis/{api}")),
-        gateway("api.stage", format!("/restapis/{api}/stages/prod")),
-        gateway("api.key", format!("/apikeys/{}", outputs.id("api.key"))),
+        gateway(
+            "api.rest_api",
+            format!("/restapis/{api}"),
+            ("get_rest_api", json!({"restApiId": api})),
+        ),
+        gateway(
+            "api.stage",
+            format!("/restapis/{api}/stages/prod"),
+            ("get_stage", json!({"restApiId": api, "stageName": "prod"})),
+        ),
+        gateway(
+            "api.key",
+            format!("/apikeys/{key_of_api}"),
+            ("get_api_key", json!({"apiKey": key_of_api})),
+        ),
         gateway(
             "api.usage_plan",
-            format!("/usageplans/{}", outputs.id("api.usage_plan")),
+            format!("/usageplans/{plan}"),
+            ("get_usage_plan", json!({"usagePlanId": plan})),
         ),
     ]
 }

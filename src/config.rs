@@ -1,8 +1,11 @@
 //! What a user chooses: flags, environment variables and `fraudctl.toml`, brought together and validated once.
 
+mod iam;
 mod location;
+pub mod tags;
 
 pub use location::{Location, LocationError};
+use tags::{TagError, TagPatterns};
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
@@ -49,6 +52,12 @@ pub struct Settings {
     pub protect: Option<String>,
     /// Tags beside the project's own.
     pub tags: BTreeMap<String, String>,
+    /// The tags of others, which are left alone.
+    pub ignore_tags: TagPatterns,
+    /// The ARN of the policy that bounds what the roles may do, where one is set.
+    pub permissions_boundary: Option<String>,
+    /// The path of the roles and of their policies in IAM, `/` or such as `/team/`.
+    pub role_path: String,
 }
 
 /// What can be chosen of a function.
@@ -115,6 +124,14 @@ pub enum ConfigError {
         /// What is wrong.
         why: LocationError,
     },
+    /// Tags that AWS would refuse, or patterns of tags that hide our own.
+    #[error("{at}{why}")]
+    Tag {
+        /// As of [`ConfigError::Value`].
+        at: String,
+        /// Which, and what is wrong.
+        why: TagError,
+    },
     /// A value out of its range.
     #[error("{at}{key} is {value:?}, but must be {must}")]
     Value {
@@ -154,6 +171,9 @@ struct File {
     analyzer: FunctionSection,
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    ignore_tags: Option<Vec<String>>,
+    permissions_boundary: Option<String>,
+    role_path: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -177,6 +197,9 @@ struct Section {
     analyzer: FunctionSection,
     #[serde(default)]
     tags: BTreeMap<String, String>,
+    ignore_tags: Option<Vec<String>>,
+    permissions_boundary: Option<String>,
+    role_path: Option<String>,
 }
 
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -245,7 +268,9 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
 
 impl ConfigError {
     fn in_file(mut self, path: &Path, env: &str) -> Self {
-        if let Self::Value { at, .. } | Self::Rules { at, .. } | Self::State { at, .. } = &mut self {
+        if let Self::Value { at, .. } | Self::Rules { at, .. } | Self::State { at, .. } | Self::Tag { at, .. } =
+            &mut self
+        {
             *at = format!("{}, environment {env}: ", path.display());
         }
         self
@@ -272,8 +297,16 @@ pub fn check_env(env: &str) -> Result<(), ConfigError> {
 /// What holds for one environment. Paths in the file begin at `folder`.
 fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Result<Settings, ConfigError> {
     let mine = file.env.get(env).cloned().unwrap_or_default();
+    let unusable = |why| ConfigError::Tag { at: String::new(), why };
+    tags::check("[tags]", &file.tags).map_err(unusable)?;
+    tags::check(&format!("[env.{env}.tags]"), &mine.tags).map_err(unusable)?;
     let mut tags = file.tags.clone();
     tags.extend(mine.tags);
+    tags::check_together(&tags).map_err(unusable)?;
+    let patterns = mine
+        .ignore_tags
+        .or_else(|| file.ignore_tags.clone())
+        .unwrap_or_default();
     let concurrency = |default: u32, all: &FunctionSection, one: &FunctionSection| {
         let wanted = one.reserved_concurrency.or(all.reserved_concurrency).unwrap_or(default);
         (!overrides.no_reserved_concurrency && wanted > 0).then_some(wanted)
@@ -326,7 +359,16 @@ fn settings(env: &str, folder: &Path, file: &File, overrides: &Overrides) -> Res
         },
         processor: function((512, 30, 5), &file.processor, &mine.processor),
         analyzer: function((1024, 60, 2), &file.analyzer, &mine.analyzer),
+        ignore_tags: TagPatterns::new(patterns, &tags).map_err(unusable)?,
         tags,
+        permissions_boundary: mine
+            .permissions_boundary
+            .or_else(|| file.permissions_boundary.clone())
+            .filter(|arn| !arn.is_empty()),
+        role_path: mine
+            .role_path
+            .or_else(|| file.role_path.clone())
+            .unwrap_or_else(|| "/".to_owned()),
     };
     check(&settings)?;
     Ok(settings)
@@ -450,13 +492,15 @@ fn check(settings: &Settings) -> Result<(), ConfigError> {
         range(memory, function.memory_mb, 128, 10_240, "128 to 10240 (MB)")?;
         range(timeout, function.timeout_seconds, 1, 900, "1 to 900 (seconds)")?;
     }
-    let tag = |text: &str, most: usize| text.chars().count() <= most && !text.starts_with("aws:");
-    for (key, value) in &settings.tags {
-        let reserved = key.starts_with("fraudctl:");
-        if key.is_empty() || reserved || !tag(key, 128) || !tag(value, 256) {
-            let must = "a tag that AWS takes and fraudctl does not use itself (no `aws:` or `fraudctl:` in front, 128 and 256 characters)";
-            return refuse("tags", &format!("{key} = {value}"), must);
-        }
+    if let Some(arn) = settings
+        .permissions_boundary
+        .as_ref()
+        .filter(|arn| !iam::is_policy_arn(arn))
+    {
+        return refuse("permissions_boundary", arn, iam::BOUNDARY);
+    }
+    if !iam::is_path(&settings.role_path) {
+        return refuse("role_path", &settings.role_path, iam::PATH);
     }
     Ok(())
 }
@@ -545,6 +589,63 @@ mod tests {
                 .to_string()
                 .contains("line 2")
         );
+    }
+
+    #[test]
+    fn a_tag_that_aws_would_refuse_is_told_with_file_table_key_and_what_is_allowed() {
+        let refused = |text: &str, env: &str| read(text, env).unwrap_err().to_string();
+        let why = refused("[tags]\nOwner = \"R&D (Fraud), EMEA\"\n", "dev");
+        for part in [FILE, "environment dev", "[tags]", "Owner", "'&'", "letters, digits"] {
+            assert!(why.contains(part), "{why}");
+        }
+        // Also of an environment that is not the one in question.
+        let why = refused("[env.prod.tags]\n\"AWS:x\" = \"\"\n", "dev");
+        for part in [FILE, "environment prod", "[env.prod.tags]", "AWS:x"] {
+            assert!(why.contains(part), "{why}");
+        }
+        let why = refused("[tags]\nenvironment = \"x\"\n", "dev");
+        assert!(why.contains("Environment, which fraudctl sets"), "{why}");
+        let why = refused("[tags]\nOwner = \"a\"\n[env.prod.tags]\nowner = \"b\"\n", "dev");
+        assert!(why.contains("environment prod") && why.contains("Owner"), "{why}");
+    }
+
+    #[test]
+    fn tags_of_others_are_named_for_all_environments_or_for_one() {
+        let text = "ignore_tags = [\"AutoTag_*\"]\n[env.prod]\nignore_tags = []\n";
+        assert!(read(text, "dev").unwrap().ignore_tags.matches("AutoTag_Creator"));
+        assert!(!read(text, "prod").unwrap().ignore_tags.matches("AutoTag_Creator"));
+        let why = read("ignore_tags = [\"*\"]\n", "dev").unwrap_err().to_string();
+        for part in [FILE, "environment dev", "ignore_tags", "Environment"] {
+            assert!(why.contains(part), "{why}");
+        }
+        // What one environment asks for may not be hidden by what holds for all.
+        let text = "ignore_tags = [\"Team\"]\n[env.prod.tags]\nTeam = \"a\"\n";
+        let why = read(text, "dev").unwrap_err().to_string();
+        assert!(why.contains("environment prod") && why.contains("Team"), "{why}");
+    }
+
+    #[test]
+    fn a_boundary_and_a_path_are_checked_and_may_differ_by_environment() {
+        let text = "permissions_boundary = \"arn:aws:iam::123456789012:policy/b\"\nrole_path = \"/team/\"\n\
+                    [env.dev]\npermissions_boundary = \"\"\nrole_path = \"/\"\n";
+        let prod = read(text, "prod").unwrap();
+        assert_eq!(
+            prod.permissions_boundary.as_deref(),
+            Some("arn:aws:iam::123456789012:policy/b")
+        );
+        assert_eq!(prod.role_path, "/team/");
+        let dev = read(text, "dev").unwrap();
+        assert_eq!((dev.permissions_boundary, dev.role_path.as_str()), (None, "/"));
+        for (text, key) in [
+            ("permissions_boundary = \"boundary\"", "permissions_boundary"),
+            ("role_path = \"team\"", "role_path"),
+        ] {
+            let why = read(text, "dev").unwrap_err().to_string();
+            assert!(
+                why.contains(FILE) && why.contains(key) && why.contains("must be"),
+                "{why}"
+            );
+        }
     }
 
     #[test]

@@ -76,7 +76,7 @@ pub(super) fn is_about_the_clock(code: &str, message: &str) -> bool {
 /// What to do about an error that only its reader can mend.
 fn hint(operation: &str, code: &str, message: &str) -> Option<String> {
     let is = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
-    if is(&["AccessDenied", "UnauthorizedOperation", "AuthorizationError"]) {
+    if Failure::new(operation, code, message).is_denied() {
         return Some(format!("allow {operation} for the principal that runs fraudctl"));
     }
     if is(&["ExpiredToken"]) {

@@ -1,21 +1,28 @@
 use super::clients::Aws;
 use super::{apigateway, cloudwatch, dynamodb, events, iam, kms, lambda, logs, sns, sqs, ssm};
-use crate::resource::{Erased, Kind, Kinds, Reconciler};
+use crate::resource::{Erased, Ignored, Kind, Kinds, Reconciler};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// The kinds of resources that fraudctl knows.
 pub struct Registry {
     aws: Arc<Aws>,
+    ignored: Ignored,
     kinds: BTreeMap<&'static str, Box<dyn Kind>>,
 }
 
 impl Registry {
     /// All kinds of AWS resources, working on this AWS.
     pub fn new(aws: &Arc<Aws>) -> Self {
+        Self::ignoring(aws, |_| false)
+    }
+
+    /// The same, leaving those tags alone that are somebody else's by their keys.
+    pub fn ignoring(aws: &Arc<Aws>, theirs: impl Fn(&str) -> bool + Send + Sync + 'static) -> Self {
         let on = || Arc::clone(aws);
         let registry = Self {
             aws: on(),
+            ignored: Arc::new(theirs),
             kinds: BTreeMap::new(),
         };
         registry
@@ -52,7 +59,11 @@ impl Registry {
     /// The same with one more kind.
     #[must_use]
     pub fn with<R: Reconciler>(mut self, reconciler: R) -> Self {
-        self.kinds.insert(R::KIND, Box::new(Erased(reconciler)));
+        let erased = Erased {
+            of: reconciler,
+            ignored: Arc::clone(&self.ignored),
+        };
+        self.kinds.insert(R::KIND, Box::new(erased));
         self
     }
 }

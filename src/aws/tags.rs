@@ -1,6 +1,6 @@
 //! Tags: which are ours to see, how a service takes them, and how those of a resource become the desired ones.
 
-use crate::resource::{Failure, Owner, TAG_REGION, Tags};
+use crate::resource::{Class, Failure, Owner, TAG_REGION, Tags};
 use std::fmt::Display;
 use std::future::Future;
 
@@ -34,10 +34,13 @@ pub(super) fn list<T, E: Display>(
 
 /// Brings a resource's tags from `live` to `desired`: `untag` takes away those whose keys are not desired, then `tag`
 /// sets those that are new or have another value. Neither is called for nothing.
+///
+/// Tags that AWS does not let us take away are told only when all others are done, as [`Class::TagsKept`]; see
+/// [`told_last`].
 pub(super) async fn sync<U, T, A, B>(
     live: &Tags,
     desired: &Tags,
-    untag: impl FnOnce(Vec<String>) -> U,
+    untag: impl Fn(Vec<String>) -> U,
     tag: impl FnOnce(Tags) -> T,
 ) -> Result<(), Failure>
 where
@@ -45,15 +48,64 @@ where
     T: Future<Output = Result<B, Failure>>,
 {
     let gone: Vec<String> = live.keys().filter(|key| !desired.contains_key(*key)).cloned().collect();
-    if !gone.is_empty() {
-        untag(gone).await?;
-    }
+    let kept = take_away(gone, untag).await?;
     let mut differing = desired.clone();
     differing.retain(|key, value| live.get(key) != Some(&*value));
     if !differing.is_empty() {
         tag(differing).await?;
     }
-    Ok(())
+    kept.map_or(Ok(()), Err)
+}
+
+/// What [`sync`] ended with, for an update that goes on after it: only tags that stay are no reason to stop, and are told
+/// at its end.
+pub(super) fn told_last(ended: Result<(), Failure>) -> Result<Result<(), Failure>, Failure> {
+    match ended {
+        Err(why) if why.class != Class::TagsKept => Err(why),
+        ended => Ok(ended),
+    }
+}
+
+/// Takes tags away. Where AWS refuses, each is tried alone: a rule of the organisation may keep but one of them. Returns
+/// what is to be told of those that stay.
+async fn take_away<U, A>(gone: Vec<String>, untag: impl Fn(Vec<String>) -> U) -> Result<Option<Failure>, Failure>
+where
+    U: Future<Output = Result<A, Failure>>,
+{
+    if gone.is_empty() {
+        return Ok(None);
+    }
+    let refused = match untag(gone.clone()).await {
+        Ok(_) => return Ok(None),
+        Err(why) if why.is_denied() => why,
+        Err(why) => return Err(why),
+    };
+    if gone.len() == 1 {
+        return Ok(Some(kept(refused, &gone)));
+    }
+    let (mut stay, mut last) = (Vec::new(), refused);
+    for key in gone {
+        match untag(vec![key.clone()]).await {
+            Ok(_) => {}
+            Err(why) if why.is_denied() => {
+                stay.push(key);
+                last = why;
+            }
+            Err(why) => return Err(why),
+        }
+    }
+    Ok((!stay.is_empty()).then(|| kept(last, &stay)))
+}
+
+fn kept(mut why: Failure, keys: &[String]) -> Failure {
+    let hint = format!(
+        "the tags {} stay as they are. Where others put them there, leave them alone with ignore_tags = {keys:?} in \
+         fraudctl.toml; else allow {} for the principal that runs fraudctl",
+        keys.join(", "),
+        why.operation
+    );
+    why.class = Class::TagsKept;
+    why.hint(hint)
 }
 
 #[cfg(test)]
@@ -124,5 +176,52 @@ mod tests {
         assert!(calls(&one, &one).await.is_empty());
         assert_eq!(calls(&one, &[]).await, [r#"untag ["a"]"#]);
         assert_eq!(calls(&[], &one).await, [r#"tag {"a": "1"}"#]);
+    }
+
+    fn denied() -> Failure {
+        Failure::new(
+            "sqs:UntagQueue",
+            "AccessDenied",
+            "explicit deny in a service control policy",
+        )
+    }
+
+    #[tokio::test]
+    async fn a_tag_that_may_not_be_taken_away_holds_up_no_other_and_is_told_with_its_key() {
+        let made = RefCell::new(Vec::new());
+        let untag = |keys: Vec<String>| {
+            made.borrow_mut().push(format!("untag {keys:?}"));
+            let guarded = keys.iter().any(|key| key == "guarded");
+            std::future::ready(if guarded { Err(denied()) } else { Ok(()) })
+        };
+        let tag = |tags: Tags| {
+            made.borrow_mut().push(format!("tag {tags:?}"));
+            std::future::ready(Ok::<_, Failure>(()))
+        };
+        let live = tags(&[("guarded", "1"), ("old", "1")]);
+        let why = sync(&live, &tags(&[("new", "1")]), untag, tag).await.unwrap_err();
+        assert_eq!(why.class, Class::TagsKept);
+        let told = why.to_string();
+        assert!(
+            told.contains("ignore_tags = [\"guarded\"]") && !told.contains("old"),
+            "{told}"
+        );
+        assert!(told.contains("service control policy"), "{told}");
+        let calls = [
+            r#"untag ["guarded", "old"]"#,
+            r#"untag ["guarded"]"#,
+            r#"untag ["old"]"#,
+            r#"tag {"new": "1"}"#,
+        ];
+        assert_eq!(made.into_inner(), calls);
+    }
+
+    #[tokio::test]
+    async fn what_fails_in_another_way_is_told_as_it_is() {
+        let busy = || Failure::new("sqs:UntagQueue", "ServiceUnavailable", "later");
+        let fail = |_| std::future::ready(Err::<(), _>(busy()));
+        let tag = |_: Tags| std::future::ready(Ok::<_, Failure>(()));
+        let why = sync(&tags(&[("a", "1")]), &Tags::new(), fail, tag).await.unwrap_err();
+        assert_eq!((why.class, why.code.as_str()), (Class::Permanent, "ServiceUnavailable"));
     }
 }

@@ -469,7 +469,9 @@ impl Scope {
         });
         let lines = Arc::clone(progress);
         let building = Arc::new(move |line: &str| lines.building(line));
-        let kinds = Registry::new(&self.aws).with(artifact::Binary::new(builder, building));
+        let theirs = self.settings.ignore_tags.clone();
+        let kinds = Registry::ignoring(&self.aws, move |key| theirs.matches(key))
+            .with(artifact::Binary::new(builder, building));
         Ok((graph, kinds))
     }
 

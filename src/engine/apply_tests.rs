@@ -327,6 +327,34 @@ fn what_the_cloud_does_not_take_is_told() {
     });
 }
 
+#[test]
+fn tags_that_may_not_be_taken_away_are_told_fail_nothing_and_stay_drift() {
+    run(async {
+        let bench = Bench::new();
+        bench.up(&small("b", "z")).await;
+        let mut stray = tags("bucket");
+        stray["stray"] = json!("theirs");
+        bench.cloud.edit("bucket", "tags", stray);
+        bench.cloud.edit("bucket", "size", json!(9));
+        bench.cloud.fail(&at("bucket"), Operation::Update, Fault::TagsKept);
+        let plan = bench.plan(&small("b", "z")).await;
+        let told = Mutex::new(Vec::new());
+        let sink = |event: Event| match event {
+            Event::TagsKept { address, .. } => told.lock().unwrap().push(address),
+            Event::NotTaken { address, paths } => panic!("{address}: {paths:?}"),
+            _ => {}
+        };
+        let (_stop, stopped) = watch::channel(false);
+        assert_done(&bench.apply_with(&plan, &sink, stopped).await);
+        assert_eq!(*told.lock().unwrap(), [at("bucket")]);
+
+        let again = bench.plan(&small("b", "z")).await;
+        let fields = again.changes.iter().flat_map(|change| &change.fields);
+        let fields: Vec<_> = fields.map(|field| (field.path.as_str(), field.cause)).collect();
+        assert_eq!(fields, [("tags.stray", Cause::Drift)]);
+    });
+}
+
 /// A queue, and what `NotTaken` told while it was made, with an old size shown at so many looks.
 async fn made_while_old(bench: &Bench, looks: usize) -> Vec<(Address, Vec<String>)> {
     let plan = bench.plan(&queue()).await;
@@ -396,7 +424,7 @@ fn each_step_is_told_when_it_begins_and_when_it_ends() {
             match event {
                 Event::Started { address, .. } => told.push((address, true)),
                 Event::Finished { address, .. } => told.push((address, false)),
-                Event::NotTaken { .. } => {}
+                Event::NotTaken { .. } | Event::TagsKept { .. } => {}
             }
         };
         let (_stop, stopped) = watch::channel(false);

@@ -34,6 +34,13 @@ pub enum Event {
         /// Which fields.
         paths: Vec<String>,
     },
+    /// AWS refused to take tags away; all else was done.
+    TagsKept {
+        /// Which resource.
+        address: Address,
+        /// Which tags, why, and what to do about it.
+        why: String,
+    },
 }
 
 /// How a step ended.

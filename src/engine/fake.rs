@@ -150,6 +150,8 @@ pub enum Fault {
     Exists,
     /// It was several calls, and the reply to one in the middle was lost: all is changed but the tags. For updates.
     Half,
+    /// All is changed but the tags, of which some may not be taken away. For updates.
+    TagsKept,
 }
 
 /// The end of the process: at which call from now, and whether that call still takes effect.
@@ -541,11 +543,16 @@ impl World {
             Fault::Lost { effect: false } => Err(failure(operation, Class::Ambiguous)),
             Fault::Lost { effect: true } => effect(self).and(Err(failure(operation, Class::Ambiguous))),
             Fault::Exists => effect(self).and(Err(failure(operation, Class::Exists))),
-            Fault::Half => {
+            Fault::Half | Fault::TagsKept => {
                 self.half = true;
                 let done = effect(self);
                 self.half = false;
-                done.and(Err(failure(operation, Class::Ambiguous)))
+                let class = if fault == Fault::Half {
+                    Class::Ambiguous
+                } else {
+                    Class::TagsKept
+                };
+                done.and(Err(failure(operation, class)))
             }
         }
     }

@@ -66,7 +66,9 @@ pub fn serves_others(
     kinds: &dyn Kinds,
     env: &str,
 ) -> Option<String> {
-    if !kind.tagged() || found.owner != Owner::Ours || !found.tags().is_empty() {
+    let tags = found.tags();
+    let untold = !tags.contains_key(TAG_ENV) && !tags.contains_key(TAG_ADDRESS);
+    if !kind.tagged() || found.owner != Owner::Ours || !untold {
         return None;
     }
     let foreign = |user: &&Node| {

@@ -302,11 +302,14 @@ pub fn differences(desired: &Value, live: &Live, record: Option<&Record>) -> Vec
     diff(desired, &live.spec, baseline)
 }
 
-/// The spec without the fields that are no properties.
+/// The spec without the fields that are no properties, and without the tags of others.
 pub fn comparable(kind: &dyn Kind, spec: &Value) -> Value {
     let mut spec = spec.clone();
     if let Value::Object(fields) = &mut spec {
         fields.retain(|name, _| !kind.inputs().contains(&name.as_str()));
+        if let Some(Value::Object(tags)) = fields.get_mut("tags") {
+            tags.retain(|key, _| !kind.ignores_tag(key));
+        }
     }
     spec
 }

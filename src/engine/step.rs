@@ -103,6 +103,7 @@ impl Steps<'_> {
         })
         .await?;
         let mut again = true;
+        let mut tags = Tags::AsAsked;
         // A run before this one died while it made one, and nothing would refuse a second: its reply counts as lost.
         let mut made = None;
         if let Some(outputs) = interrupted.filter(|_| kind.doubles() && change.live.is_none()) {
@@ -116,7 +117,7 @@ impl Steps<'_> {
                 .take()
                 .filter(|live| not_ours(&change.address, kind, live, &env).is_none())
             {
-                self.update(kind, &live, desired, None).await?;
+                tags = self.update(change, kind, &live, desired, None).await?;
                 break live.outputs;
             }
             let why = match kind.create(&change.address, desired).await {
@@ -131,7 +132,7 @@ impl Steps<'_> {
                     if let Some(foreign) = not_ours(&change.address, kind, &live, &env) {
                         return Err(why.hint(format!("it is not ours: {foreign}")).into());
                     }
-                    self.update(kind, &live, desired, None).await?;
+                    tags = self.update(change, kind, &live, desired, None).await?;
                     break live.outputs;
                 }
                 None if why.class == Class::Ambiguous && again => again = false,
@@ -154,7 +155,7 @@ impl Steps<'_> {
         } else {
             Before::Nothing
         };
-        self.settle(change, kind, desired, before, outputs).await
+        self.settle(change, kind, desired, before, tags, outputs).await
     }
 
     /// A lost reply may belong to a call that is still on its way, so one look is not enough.
@@ -193,6 +194,7 @@ impl Steps<'_> {
         // What is taken over is ours by its tags alone, as after a creation: a death before they are there leaves it to
         // whom it belongs.
         let status = if adopts { Status::Creating } else { Status::Updating };
+        let mut tags = Tags::AsAsked;
         if !fields.is_empty() {
             self.record(change, kind, |record| {
                 let begun = || self.fresh(change, kind, desired, status, Vec::new());
@@ -207,7 +209,9 @@ impl Steps<'_> {
             })
             .await?;
             let paths = fields.iter().map(|f| f.path.clone());
-            self.update(kind, live, desired, Some(Changes::new(paths))).await?;
+            tags = self
+                .update(change, kind, live, desired, Some(Changes::new(paths)))
+                .await?;
         }
         let nothing = change.action == Action::Update && fields.is_empty();
         // Without a record to compare with, what differed may be no more than AWS's way of writing it; not so in what was
@@ -220,27 +224,49 @@ impl Steps<'_> {
         } else {
             Before::Nothing
         };
-        let outputs = self.settle(change, kind, desired, before, live.outputs.clone()).await?;
+        let outputs = self
+            .settle(change, kind, desired, before, tags, live.outputs.clone())
+            .await?;
         Ok((outputs, if nothing { Outcome::Nothing } else { Outcome::Done }))
     }
 
-    async fn update(&self, kind: &dyn Kind, live: &Live, desired: &Value, changes: Option<Changes>) -> Step<()> {
+    /// Brings `live` to what is desired. Tags that AWS refuses to take away are told, and are no failure: nothing else
+    /// waits for them.
+    async fn update(
+        &self,
+        change: &Change,
+        kind: &dyn Kind,
+        live: &Live,
+        desired: &Value,
+        changes: Option<Changes>,
+    ) -> Step<Tags> {
         let changes = changes.unwrap_or_else(|| {
             let fields = diff(&comparable(kind, desired), &comparable(kind, &live.spec), None);
             Changes::new(fields.into_iter().map(|f| f.path))
         });
-        Ok(kind.update(live, desired, &changes).await?)
+        match kind.update(live, desired, &changes).await {
+            Ok(()) => Ok(Tags::AsAsked),
+            Err(why) if why.class == Class::TagsKept => {
+                (self.sink)(Event::TagsKept {
+                    address: change.address.clone(),
+                    why: why.to_string(),
+                });
+                Ok(Tags::Kept)
+            }
+            Err(why) => Err(why.into()),
+        }
     }
 
     /// Asks AWS what it has now, remembers it, and tells where it is not what was asked for. `before` is what AWS may
     /// still show from before; as long as it does, it is asked again, but only so often: what does not come then is told,
-    /// and the next plan sees it.
+    /// and the next plan sees it. So it does with tags that were kept.
     async fn settle(
         &self,
         change: &Change,
         kind: &dyn Kind,
         desired: &Value,
         before: Before<'_>,
+        tags: Tags,
         mut outputs: Outputs,
     ) -> Step<Outputs> {
         let env = self.env();
@@ -255,12 +281,18 @@ impl Steps<'_> {
             };
             outputs.extend(live.outputs);
             let seen = comparable(kind, &live.spec);
-            let stale = before.stale(&applied, &seen);
+            let mut stale = before.stale(&applied, &seen);
             differs = diff(&applied, &seen, None);
+            if tags == Tags::Kept {
+                differs.retain(|field| field.field() != TAGS);
+                stale.remove(TAGS);
+            }
+            let over = stale.is_empty();
+            stale.extend((tags == Tags::Kept).then(|| TAGS.to_owned()));
             // What AWS shows as it was before need not be an answer to the change: some services show old values for up
             // to a minute. Not taken for the way in which AWS writes our values, or it would hide the next drift.
             observed = Some(with_fields(seen, &stale, &applied));
-            if stale.is_empty() {
+            if over {
                 break;
             }
         }
@@ -370,6 +402,18 @@ impl Steps<'_> {
     fn env(&self) -> String {
         self.store.look(|state| state.place.env.clone())
     }
+}
+
+/// The field that holds the tags of every kind that has them.
+const TAGS: &str = "tags";
+
+/// How an update left the tags.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Tags {
+    /// As they were asked for.
+    AsAsked,
+    /// With some that AWS refuses to take away.
+    Kept,
 }
 
 /// What AWS may still show from before a change.

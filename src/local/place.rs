@@ -10,7 +10,7 @@ use super::error::LocalError;
 ///
 /// ```text
 /// {cache}/local/venv         Python with MiniStack; venv.lock beside it
-/// {cache}/local/{port}/      server.json, server.log, serve.py, state/, s3/, tmp/, lock
+/// {cache}/local/{port}/      server.json, server.log, the scripts, state/, s3/, tmp/, lock
 /// ```
 #[derive(Debug)]
 pub(super) struct Place {
@@ -49,10 +49,6 @@ impl Place {
 
     pub fn log(&self) -> PathBuf {
         self.directory.join("server.log")
-    }
-
-    pub fn script(&self) -> PathBuf {
-        self.directory.join("serve.py")
     }
 
     /// What a reset wipes.

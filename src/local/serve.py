@@ -11,7 +11,8 @@ What this adds to `python -m ministack`:
 - stopping takes seconds, even in the middle of a client's long poll;
 - /_fraudctl/identity tells which process serves which directory, by which version of this script;
 - the id of a REST API is enough to call it, whichever account owns it, as at AWS;
-- what is patched and tagged at API Gateway is kept as AWS keeps it, so that it can be read back.
+- what is patched and tagged at API Gateway is kept as AWS keeps it, so that it can be read back (`patches.py`);
+- text in XML is escaped (`markup.py`).
 """
 
 import argparse
@@ -27,21 +28,21 @@ import sys
 import tempfile
 import time
 
+# Started in isolated mode, which leaves this folder off the path.
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+
+import markup
+import patches
+
+# What the identity tells of. In this order.
+SCRIPTS = ("serve.py", "markup.py", "patches.py")
 # A checkpoint waits until no request has come for QUIET seconds, but never longer than LATEST seconds. Both
 # are at least that many times what the last checkpoint took, so that a large state does not slow anybody.
 QUIET = (1.0, 20)
 LATEST = (60.0, 100)
 # How long requests in flight may delay a stop.
 GRACE = 5.0
-# What API Gateway keeps of a patched value that is not text.
-KINDS = {
-    "/apiKeyRequired": "true".__eq__,
-    "/enabled": "true".__eq__,
-    "/quota/limit": int,
-    "/quota/offset": int,
-}
-ENDPOINT_TYPES = "/endpointConfiguration/types/"
-REQUEST_MODELS = "/requestModels/"
 
 
 def main():
@@ -62,9 +63,12 @@ def main():
     server.run(listener)
 
 
-def digest_of_script():
-    with open(__file__, "rb") as script:
-        return hashlib.sha256(script.read()).hexdigest()
+def digest_of_scripts():
+    digest = hashlib.sha256()
+    for name in SCRIPTS:
+        with open(os.path.join(HERE, name), "rb") as script:
+            digest.update(script.read())
+    return digest.hexdigest()
 
 
 def listen(port):
@@ -81,7 +85,9 @@ def listen(port):
 
 
 def configure(port, options):
-    """Sets MiniStack's environment, which it reads when it is imported and hands on to the functions it runs."""
+    """Sets MiniStack's environment, which it reads when it is imported and hands on to the functions it runs, and how it
+    is compiled."""
+    markup.install()
     temporary = os.path.join(options.directory, "tmp")
     os.makedirs(temporary, exist_ok=True)
     tempfile.tempdir = temporary
@@ -116,8 +122,8 @@ class Server:
         from ministack.services import apigateway_v1
 
         apigateway_v1.find_api_scope = owner_of_rest_api
+        patches.install()
         stand_in(
-            (apigateway_v1, "_apply_patch", patch),
             (apigateway_v1, "_tag_v1_resource", tag),
             (apigateway_v1, "_untag_v1_resource", untag),
         )
@@ -129,7 +135,7 @@ class Server:
             "pid": os.getpid(),
             "directory": options.directory,
             "ministack": ministack._version(),
-            "script": digest_of_script(),
+            "script": digest_of_scripts(),
         }
         self.last_request = None
         self.unsaved_since = None
@@ -215,39 +221,6 @@ def stand_in(*places):
     """Puts functions of ours in the place of others: each is given the module and the function that it stands for."""
     for module, name, ours in places:
         setattr(module, name, functools.partial(ours, module, getattr(module, name)))
-
-
-def patch(module, original, thing, operations):
-    """Keeps patched values as AWS does. API Gateway sends all of them as text; MiniStack keeps the text also where AWS
-    keeps a number or a truth, after which no client can read the answers, and does not know the paths that mean more
-    than where a value goes. https://docs.aws.amazon.com/apigateway/latest/api/patch-operations.html"""
-    for operation in operations:
-        op, path, value = operation["op"], operation["path"], operation.get("value")
-        if path == "/apiStages":
-            # UpdateUsagePlan: adds to a list or removes from it. MiniStack puts the text in place of the list.
-            api, _, stage = value.partition(":")
-            one = {"apiId": api, "stage": stage}
-            thing["apiStages"] = [other for other in thing["apiStages"] if other != one]
-            if op == "add":
-                thing["apiStages"].append(one)
-        elif path.startswith(ENDPOINT_TYPES):
-            # UpdateRestApi: the path names the type that is replaced. MiniStack makes an object of the list.
-            old = path.removeprefix(ENDPOINT_TYPES)
-            configuration = thing["endpointConfiguration"]
-            configuration["types"] = [value if kind == old else kind for kind in configuration["types"]]
-        elif path.startswith(REQUEST_MODELS):
-            # UpdateMethod: the path names a content type, its slash as `~1`. MiniStack does not decode it.
-            content_type = module._decode_json_pointer_token(path.removeprefix(REQUEST_MODELS))
-            if op == "remove":
-                thing["requestModels"].pop(content_type, None)
-            else:
-                thing["requestModels"][content_type] = value
-        elif path in KINDS and value is not None:
-            # UpdateMethod, UpdateApiKey, UpdateUsagePlan.
-            original(thing, [{**operation, "value": KINDS[path](value)}])
-        else:
-            original(thing, [operation])
-    return thing
 
 
 def tag(module, original, arn, data):

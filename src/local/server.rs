@@ -17,12 +17,19 @@ use super::probe::{self, Holder, Identity};
 use super::process::{self, Target};
 use super::record::Record;
 
-const SCRIPT: &str = include_str!("serve.py");
+/// The script that is run, and those that it uses.
+const SCRIPTS: [(&str, &str); 3] = [
+    ("serve.py", include_str!("serve.py")),
+    ("markup.py", include_str!("markup.py")),
+    ("patches.py", include_str!("patches.py")),
+];
 
-/// The SHA-256 of the script, as a server tells it of the one that it runs.
+/// The SHA-256 of the scripts, as a server tells it of those that it runs.
 pub(super) fn script_digest() -> String {
-    let digest = Sha256::digest(SCRIPT);
-    digest.iter().map(|byte| format!("{byte:02x}")).collect()
+    let digest = SCRIPTS
+        .iter()
+        .fold(Sha256::new(), |digest, (_, text)| digest.chain_update(text));
+    digest.finalize().iter().map(|byte| format!("{byte:02x}")).collect()
 }
 
 /// Half a second is usual; a busy or slow machine needs more.
@@ -52,15 +59,17 @@ const INHERITED: [&str; 10] = [
 ///
 /// Caveats: when the caller gives up waiting, the server goes on to start, and the next start finds it.
 pub(super) async fn launch(place: &Place, python: &Path, persist: bool) -> Result<Identity, LocalError> {
-    let script = place.script();
-    fs::write(&script, SCRIPT).map_err(LocalError::cache("write", &script))?;
+    for (name, text) in SCRIPTS {
+        let script = place.directory.join(name);
+        fs::write(&script, text).map_err(LocalError::cache("write", &script))?;
+    }
     let log = fresh_log(place)?;
     let errors = log.try_clone().map_err(LocalError::cache("write", place.log()))?;
 
     let mut command = Command::new(python);
     command
         .arg("-I")
-        .arg(&script)
+        .arg(place.directory.join(SCRIPTS[0].0))
         .arg(place.port.to_string())
         .arg(&place.directory)
         .args(persist.then_some("--persist"))

@@ -13,6 +13,8 @@ pub enum Class {
     Ambiguous,
     /// It was retried for as long as its budget allows and still does not work.
     Exhausted,
+    /// All of an update was done but that tags were taken away, which AWS refuses.
+    TagsKept,
 }
 
 /// Why an operation on a resource failed: what was done, what came back, and what to do next.
@@ -50,6 +52,12 @@ impl Failure {
     pub fn hint(mut self, hint: impl Into<Box<str>>) -> Self {
         self.hint = Some(hint.into());
         self
+    }
+
+    /// Is this "you may not"? Services have several words for it.
+    pub fn is_denied(&self) -> bool {
+        let words = ["AccessDenied", "UnauthorizedOperation", "AuthorizationError"];
+        words.iter().any(|word| self.code.contains(word))
     }
 
     /// Is this "it does not exist"?

@@ -3,6 +3,7 @@ use serde::de::DeserializeOwned;
 use serde_json::Value;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
 /// A boxed future, as trait objects need it.
 pub type BoxFuture<'a, T> = Pin<Box<dyn Future<Output = T> + Send + 'a>>;
@@ -39,6 +40,11 @@ pub trait Kind: Send + Sync {
     }
     /// [`Reconciler::VITAL`].
     fn vital(&self) -> bool {
+        false
+    }
+    /// Is the tag of this key somebody else's, to be left alone? Then it is neither compared nor recorded, and stays when
+    /// others are changed.
+    fn ignores_tag(&self, _key: &str) -> bool {
         false
     }
     /// [`Reconciler::predict`].
@@ -95,8 +101,16 @@ pub trait Kinds: Send + Sync {
     fn begin_changes(&self) {}
 }
 
+/// Tells by its key which tag is somebody else's.
+pub type Ignored = Arc<dyn Fn(&str) -> bool + Send + Sync>;
+
 /// Makes a [`Kind`] of a [`Reconciler`].
-pub struct Erased<R>(pub R);
+pub struct Erased<R> {
+    /// What it is made of.
+    pub of: R,
+    /// The tags of others.
+    pub ignored: Ignored,
+}
 
 impl<R: Reconciler> Kind for Erased<R> {
     fn name(&self) -> &'static str {
@@ -142,9 +156,13 @@ impl<R: Reconciler> Kind for Erased<R> {
         R::VITAL
     }
 
+    fn ignores_tag(&self, key: &str) -> bool {
+        (self.ignored)(key)
+    }
+
     fn predict(&self, spec: &Value) -> Outputs {
         // A spec that an older version recorded may not read any more; then nothing can be said before looking.
-        typed::<R>(spec).map(|spec| self.0.predict(&spec)).unwrap_or_default()
+        typed::<R>(spec).map(|spec| self.of.predict(&spec)).unwrap_or_default()
     }
 
     fn normalize(&self, spec: &Value) -> Result<Value, Failure> {
@@ -165,8 +183,9 @@ impl<R: Reconciler> Kind for Erased<R> {
                 env,
                 spec: &spec,
                 outputs,
+                ignored: &*self.ignored,
             };
-            let found = self.0.observe(target).await?;
+            let found = self.of.observe(target).await?;
             found
                 .map(|o| {
                     Ok(Live {
@@ -180,7 +199,7 @@ impl<R: Reconciler> Kind for Erased<R> {
     }
 
     fn create<'a>(&'a self, address: &'a Address, spec: &'a Value) -> BoxFuture<'a, Result<Outputs, Failure>> {
-        Box::pin(async move { self.0.create(address, &typed::<R>(spec)?).await })
+        Box::pin(async move { self.of.create(address, &typed::<R>(spec)?).await })
     }
 
     fn update<'a>(
@@ -190,13 +209,20 @@ impl<R: Reconciler> Kind for Erased<R> {
         changes: &'a Changes,
     ) -> BoxFuture<'a, Result<(), Failure>> {
         Box::pin(async move {
+            let mut spec = spec.clone();
+            if let (Some(Value::Object(tags)), Some(Value::Object(standing))) =
+                (spec.get_mut("tags"), live.spec.get("tags"))
+            {
+                let theirs = standing.iter().filter(|(key, _)| self.ignores_tag(key));
+                tags.extend(theirs.map(|(key, value)| (key.clone(), value.clone())));
+            }
             let live = observed::<R>(live)?;
-            self.0.update(&live, &typed::<R>(spec)?, changes).await
+            self.of.update(&live, &typed::<R>(&spec)?, changes).await
         })
     }
 
     fn delete<'a>(&'a self, live: &'a Live) -> BoxFuture<'a, Result<(), Failure>> {
-        Box::pin(async move { self.0.delete(&observed::<R>(live)?).await })
+        Box::pin(async move { self.of.delete(&observed::<R>(live)?).await })
     }
 }
 

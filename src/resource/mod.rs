@@ -9,7 +9,7 @@ mod reference;
 
 pub use address::Address;
 pub use failure::{Class, Failure, chain};
-pub use kind::{BoxFuture, Erased, Kind, Kinds, Live};
+pub use kind::{BoxFuture, Erased, Ignored, Kind, Kinds, Live};
 pub use reconciler::{Changes, Observed, Outputs, Owner, Reconciler, Tags, Target};
 pub use reference::{Handle, Output, Reference, references, resolve};
 

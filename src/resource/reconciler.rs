@@ -87,6 +87,8 @@ pub struct Target<'a, S> {
     pub spec: &'a S,
     /// The outputs remembered from last time, where there are any.
     pub outputs: Option<&'a Outputs>,
+    /// Tells by its key which tag is somebody else's, and says nothing of whose the resource is.
+    pub ignored: &'a (dyn Fn(&str) -> bool + Send + Sync),
 }
 
 impl<S> Target<'_, S> {

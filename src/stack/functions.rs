@@ -187,8 +187,10 @@ impl Parts<'_> {
             &at("role"),
             role::Spec {
                 name: stack.named(&format!("{}-role", role.name)),
+                path: stack.settings.role_path.clone(),
                 description: format!("What {} runs as", role.name),
                 assume_role_policy: trusted_by("lambda.amazonaws.com"),
+                permissions_boundary: stack.settings.permissions_boundary.clone(),
                 tags: stack.global_tags(&at("role")),
             },
         );
@@ -197,6 +199,7 @@ impl Parts<'_> {
             &at("policy"),
             iam_policy::Spec {
                 name: stack.named(&format!("{}-policy-0", role.name)),
+                path: stack.settings.role_path.clone(),
                 description: format!("What {} may do", role.name),
                 document: self.access(role),
                 tags: stack.global_tags(&at("policy")),

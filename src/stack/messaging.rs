@@ -92,8 +92,10 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
         "messaging.feedback_role",
         role::Spec {
             name: stack.named("sns-feedback-role"),
+            path: stack.settings.role_path.clone(),
             description: "Lets SNS log its deliveries".to_owned(),
             assume_role_policy: trusted_by("sns.amazonaws.com"),
+            permissions_boundary: stack.settings.permissions_boundary.clone(),
             tags: stack.global_tags("messaging.feedback_role"),
         },
     );
@@ -109,6 +111,7 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
         "messaging.feedback_policy",
         iam_policy::Spec {
             name: stack.named("sns-feedback-policy"),
+            path: stack.settings.role_path.clone(),
             description: "Writes the delivery logs of SNS".to_owned(),
             document: policy(json!([{
                 "Effect": "Allow",

@@ -189,6 +189,14 @@ mod tests {
     }
 
     #[test]
+    fn the_tags_that_the_settings_are_held_against_are_those_that_are_set() {
+        let graph = graph();
+        let tags = graph.nodes().filter_map(|node| node.spec["tags"].as_object());
+        let set: BTreeSet<&str> = tags.flat_map(|tags| tags.keys().map(String::as_str)).collect();
+        assert_eq!(set, BTreeSet::from(crate::config::tags::OWN_TAGS));
+    }
+
+    #[test]
     fn the_deployment_changes_with_each_thing_it_is_a_snapshot_of() {
         let fingerprint = |graph: &Graph| api::fingerprint(graph);
         let before = fingerprint(&graph());

@@ -73,6 +73,7 @@ impl Progress {
                     "  note: {address}: AWS shows other values than were asked for: {paths}"
                 ));
             }
+            Event::TagsKept { address, why } => self.say(&format!("  note: {address}: {why}")),
         }
     }
 

@@ -165,7 +165,8 @@ impl<'a> Edited<'a> {
         let home = Home::File(self.env.state_file());
         let store = Store::open(&home, place).await.expect("the state");
         let binaries = Binary::new(Some(self.builder.clone()), Arc::new(|_: &str| ()));
-        let kinds = Registry::new(&aws).with(binaries);
+        let theirs = settings.ignore_tags.clone();
+        let kinds = Registry::ignoring(&aws, move |key| theirs.matches(key)).with(binaries);
         let live = survey(&graph, &store.state, &kinds, ENV).await.expect("a survey");
         let plan = Plan::towards(&graph, &store.state, &live, &kinds, &BTreeSet::new()).expect("a plan");
         Planned { plan, kinds, store }

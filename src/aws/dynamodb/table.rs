@@ -117,8 +117,9 @@ impl Reconciler for Table {
             same_key_types(&live.spec, spec)?;
         }
         self.settle(name, FILLED).await?;
+        let mut tagged = Ok(());
         if changes.has("tags") {
-            self.tag(live.output("arn"), &live.spec.tags, &spec.tags).await?;
+            tagged = tags::told_last(self.tag(live.output("arn"), &live.spec.tags, &spec.tags).await)?;
         }
         if changes.has("deletion_protection") {
             self.change(name, READY, |t| t.deletion_protection_enabled(spec.deletion_protection))
@@ -150,7 +151,7 @@ impl Reconciler for Table {
                 self.expire(name, new, true).await?;
             }
         }
-        Ok(())
+        tagged
     }
 
     /// Waits until the table is gone: only then is its name free. A protection against deletion that was seen is switched

@@ -1,6 +1,7 @@
 //! A managed policy. Its document is kept in versions, of which one is the default and in force.
 
 use super::attachment::detach;
+use super::role::root;
 use super::wire::{decode, from_wire, to_wire};
 use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
@@ -16,14 +17,29 @@ const MOST_VERSIONS: usize = 5;
 /// A policy's properties.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spec {
-    /// Up to 128 characters, unique in the account.
+    /// Up to 128 characters, unique in the account, whatever the path.
     pub name: String,
+    /// Where it is: `/`, or such as `/team/`.
+    #[serde(default = "root")]
+    pub path: String,
     /// Up to 1000 characters; fixed for the policy's life.
     pub description: String,
     /// What it allows, up to 6144 characters without white space.
     pub document: Document,
     /// Tags.
     pub tags: Tags,
+}
+
+/// What to do where a policy is not seen by its path, or is not to be made there.
+fn hint(why: Failure) -> Failure {
+    match why.class {
+        Class::Exists => why.hint("it may stand under another path than role_path in fraudctl.toml says: remove it there"),
+        Class::Permanent if why.is_denied() => why.hint(
+            "allow iam:CreatePolicy for the principal that runs fraudctl; where the account demands a path, set role_path in \
+             fraudctl.toml",
+        ),
+        _ => why,
+    }
 }
 
 /// Reconciles [`Spec`].
@@ -34,21 +50,21 @@ impl Reconciler for Policy {
     const KIND: &'static str = "iam.policy";
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
-    const IMMUTABLE: &'static [&'static str] = &["description"];
+    const IMMUTABLE: &'static [&'static str] = &["path", "description"];
     const TAGGED: bool = true;
     const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         Outputs::from([
-            ("arn".to_owned(), self.arn(&spec.name)),
+            ("arn".to_owned(), self.arn(spec)),
             ("name".to_owned(), spec.name.clone()),
         ])
     }
 
-    /// By the ARN that follows from the name, with the document that is in force.
+    /// By the ARN that follows from path and name, with the document that is in force.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
-        let arn = self.arn(name);
+        let arn = self.arn(target.spec);
         let found = self
             .0
             .call("iam:GetPolicy", || self.0.iam.get_policy().policy_arn(&arn).send())
@@ -63,6 +79,7 @@ impl Reconciler for Policy {
         };
         let spec = Spec {
             name: name.clone(),
+            path: target.spec.path.clone(),
             description: policy.description.unwrap_or_default(),
             document,
             tags: from_wire(policy.tags),
@@ -74,7 +91,7 @@ impl Reconciler for Policy {
 
     /// Waits until IAM itself knows the policy, so that it can be attached.
     async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
-        let arn = self.arn(&spec.name);
+        let arn = self.arn(spec);
         let tags = to_wire(&spec.tags)?;
         let description = Some(spec.description.clone()).filter(|text| !text.is_empty());
         self.0
@@ -83,12 +100,14 @@ impl Reconciler for Policy {
                     .iam
                     .create_policy()
                     .policy_name(&spec.name)
+                    .path(&spec.path)
                     .set_description(description.clone())
                     .policy_document(spec.document.text())
                     .set_tags(Some(tags.clone()))
                     .send()
             })
-            .await?;
+            .await
+            .map_err(hint)?;
         once_known(&format!("policy {}", spec.name), || {
             self.0
                 .call("iam:GetPolicy", || self.0.iam.get_policy().policy_arn(&arn).send())
@@ -159,8 +178,9 @@ impl Reconciler for Policy {
 }
 
 impl Policy {
-    fn arn(&self, name: &str) -> String {
-        format!("arn:{}:iam::{}:policy/{name}", self.0.partition(), self.0.account)
+    fn arn(&self, spec: &Spec) -> String {
+        let Spec { path, name, .. } = spec;
+        format!("arn:{}:iam::{}:policy{path}{name}", self.0.partition(), self.0.account)
     }
 
     async fn versions(&self, arn: &str) -> Result<Vec<PolicyVersion>, Failure> {

@@ -12,12 +12,18 @@ use std::sync::Arc;
 /// A role's properties.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Spec {
-    /// Up to 64 characters, unique in the account.
+    /// Up to 64 characters, unique in the account, whatever the path.
     pub name: String,
+    /// Where it is: `/`, or such as `/team/`.
+    #[serde(default = "root")]
+    pub path: String,
     /// Up to 1000 characters.
     pub description: String,
     /// Who may assume it.
     pub assume_role_policy: Document,
+    /// The ARN of the policy that bounds what it may do. Without one, a boundary that somebody else set is left alone.
+    #[serde(default)]
+    pub permissions_boundary: Option<String>,
     /// Tags.
     pub tags: Tags,
 }
@@ -30,15 +36,19 @@ impl Reconciler for Role {
     const KIND: &'static str = "iam.role";
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
+    const IMMUTABLE: &'static [&'static str] = &["path"];
     const TAGGED: bool = true;
     const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
-        let arn = format!("arn:{}:iam::{}:role/{}", self.0.partition(), self.0.account, spec.name);
+        let Spec { path, name, .. } = spec;
+        let arn = format!("arn:{}:iam::{}:role{path}{name}", self.0.partition(), self.0.account);
         Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), spec.name.clone())])
     }
 
-    /// By name, which the ARN follows from. For some seconds after a change IAM may still answer with what was before.
+    /// By name. A boundary is shown only where it is the one that was asked for: then it is missing where another has taken
+    /// its place, and where none was asked for, nobody's is taken away. For some seconds after a change IAM may still answer
+    /// with what was before.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
         let found = self
@@ -49,8 +59,13 @@ impl Reconciler for Role {
             return Ok(None);
         };
         let policy = role.assume_role_policy_document.as_deref().map(decode);
+        let boundary = role
+            .permissions_boundary
+            .and_then(|found| found.permissions_boundary_arn);
         let spec = Spec {
             name: role.role_name.clone(),
+            path: role.path,
+            permissions_boundary: boundary.filter(|arn| target.spec.permissions_boundary.as_ref() == Some(arn)),
             description: role.description.unwrap_or_default(),
             assume_role_policy: policy.map(|text| Document::parse(&text)).unwrap_or_default(),
             tags: from_wire(role.tags),
@@ -71,12 +86,15 @@ impl Reconciler for Role {
                     .iam
                     .create_role()
                     .role_name(&spec.name)
+                    .path(&spec.path)
+                    .set_permissions_boundary(spec.permissions_boundary.clone())
                     .description(&spec.description)
                     .assume_role_policy_document(spec.assume_role_policy.text())
                     .set_tags(Some(tags.clone()))
                     .send()
             })
-            .await?;
+            .await
+            .map_err(|why| hint(why, spec))?;
         once_known(&format!("role {}", spec.name), || {
             self.0
                 .call("iam:GetRole", || self.0.iam.get_role().role_name(&spec.name).send())
@@ -107,6 +125,9 @@ impl Reconciler for Role {
                     update.policy_document(spec.assume_role_policy.text()).send()
                 })
                 .await?;
+        }
+        if changes.has("permissions_boundary") {
+            self.bound(spec).await?;
         }
         if changes.has("tags") {
             let aws = &self.0;
@@ -174,7 +195,49 @@ impl Reconciler for Role {
     }
 }
 
+/// Where a path is not said, which no state of before does, it is the account's root.
+pub(super) fn root() -> String {
+    "/".to_owned()
+}
+
+/// What to do where IAM does not know the boundary, or makes a role only with one.
+fn hint(why: Failure, spec: &Spec) -> Failure {
+    match &spec.permissions_boundary {
+        Some(arn) if why.is_not_found() => why.hint(format!(
+            "the permissions boundary {arn} does not exist: check permissions_boundary in fraudctl.toml"
+        )),
+        None if why.is_denied() => {
+            let operation = why.operation.clone();
+            why.hint(format!(
+                "allow {operation} for the principal that runs fraudctl; where the account demands a permissions boundary \
+                 or a path, set permissions_boundary or role_path in fraudctl.toml"
+            ))
+        }
+        _ => why,
+    }
+}
+
 impl Role {
+    /// Sets the boundary, or takes away the one that is ours.
+    async fn bound(&self, spec: &Spec) -> Result<(), Failure> {
+        let (aws, name) = (&self.0, &spec.name);
+        let Some(arn) = &spec.permissions_boundary else {
+            let removed = aws
+                .call("iam:DeleteRolePermissionsBoundary", || {
+                    aws.iam.delete_role_permissions_boundary().role_name(name).send()
+                })
+                .await;
+            return gone(removed);
+        };
+        aws.call("iam:PutRolePermissionsBoundary", || {
+            let put = aws.iam.put_role_permissions_boundary().role_name(name);
+            put.permissions_boundary(arn).send()
+        })
+        .await
+        .map_err(|why| hint(why, spec))?;
+        Ok(())
+    }
+
     /// The names of the policies that are part of the role. None where there is no role.
     async fn inline_policies(&self, role: &str) -> Result<Vec<String>, Failure> {
         let mut all = Vec::new();

@@ -129,13 +129,14 @@ impl Reconciler for Key {
         if changes.has("rotation") {
             self.rotate(id, spec.rotation).await?;
         }
+        let mut tagged = Ok(());
         if changes.has("tags") {
-            self.tag(id, &live.spec.tags, &spec.tags).await?;
+            tagged = tags::told_last(self.tag(id, &live.spec.tags, &spec.tags).await)?;
         }
         if changes.has("enabled") && !spec.enabled {
             self.enable(id, false).await?;
         }
-        Ok(())
+        tagged
     }
 
     /// Schedules the deletion. From then on the key counts as gone, though it can be saved until the window ends.

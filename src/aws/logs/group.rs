@@ -63,7 +63,7 @@ impl Reconciler for Group {
             tags: tags::ours(tags.tags.unwrap_or_default()),
         };
         let outputs = self.predict(&spec);
-        let owner = owner(&spec);
+        let owner = owner(&spec, target.ignored);
         Ok(Some(Observed { spec, outputs, owner }))
     }
 
@@ -201,9 +201,10 @@ impl Group {
 
 /// Lambda and SNS make a log group by themselves when they have to log and there is none: when a function runs before
 /// we come, or once more after we left. Such a group is bare, and its name is that of something of ours: so is the
-/// group. Whoever makes one on purpose gives it a retention, a key or tags.
-fn owner(spec: &Spec) -> Owner {
-    if spec.tags.is_empty() && spec.retention_days.is_none() && spec.kms_key.is_none() {
+/// group. Whoever makes one on purpose gives it a retention, a key or tags; those that are put on whatever is made do not
+/// count.
+fn owner(spec: &Spec, ignored: &dyn Fn(&str) -> bool) -> Owner {
+    if spec.tags.keys().all(|key| ignored(key)) && spec.retention_days.is_none() && spec.kms_key.is_none() {
         Owner::Ours
     } else {
         Owner::Usual
@@ -222,16 +223,18 @@ mod tests {
             kms_key: None,
             tags: Tags::new(),
         };
-        assert_eq!(owner(&bare), Owner::Ours);
+        let none = |_: &str| false;
+        assert_eq!(owner(&bare, &none), Owner::Ours);
         let kept = Spec {
             retention_days: Some(30),
             ..bare.clone()
         };
-        assert_eq!(owner(&kept), Owner::Usual);
+        assert_eq!(owner(&kept, &none), Owner::Usual);
         let tagged = Spec {
             tags: Tags::from([("a".into(), "b".into())]),
             ..bare
         };
-        assert_eq!(owner(&tagged), Owner::Usual);
+        assert_eq!(owner(&tagged, &none), Owner::Usual);
+        assert_eq!(owner(&tagged, &|key| key == "a"), Owner::Ours);
     }
 }

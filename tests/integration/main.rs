@@ -8,6 +8,7 @@ mod support;
 mod adopt;
 mod adoption;
 mod analysis;
+mod bodies;
 mod client;
 mod deleted;
 mod deploy;

@@ -10,6 +10,7 @@ use crate::resource::{Address, Kinds, Outputs};
 use crate::state::{GroupCommit, Store};
 use crate::ui::{self, Progress};
 use clap::Args;
+use fraud::text::escape;
 use std::collections::BTreeMap;
 use std::io::IsTerminal;
 use std::sync::Arc;
@@ -50,13 +51,14 @@ impl Deployment<'_> {
     /// Shows the plan, asks where somebody must be asked, and carries it out. Returns what stands then, where all went
     /// well.
     pub async fn run(self, store: Store) -> Result<BTreeMap<String, String>, Exit> {
-        let text = format!("{}\n{}", self.scope.headline(), ui::plan(self.plan).trim_end());
+        let headline = self.scope.headline();
+        let text = format!("{}\n{}", escape(&headline), ui::plan(self.plan).trim_end());
         let asks = !self.plan.is_empty() && !self.args.yes && !self.scope.local;
         // Who is asked must see what about, also where standard output goes elsewhere.
         if self.args.json || (asks && !std::io::stdout().is_terminal()) {
-            print::remark(text)
+            print::styled_remark(text)
         } else {
-            print::line(text).map_err(unread)?
+            print::styled(text).map_err(unread)?
         }
         if let Some(why) = self.refusal {
             return Err(Exit::failed(why));

@@ -6,6 +6,7 @@ use crate::engine::{Plan, survey};
 use crate::state::Lock;
 use crate::ui::{self, Progress};
 use clap::Args;
+use fraud::text::escape;
 use std::sync::Arc;
 
 /// Shows what `up` would do: what the stack wants otherwise (intent), and what was changed outside of fraudctl (drift).
@@ -47,7 +48,8 @@ pub async fn run(args: DiffArgs) -> Result<(), Exit> {
     if args.json {
         json::print(&json::Diff::of(&scope.settings.env, &plan))?;
     } else {
-        print::line(format_args!("{}\n{}", scope.headline(), ui::plan(&plan).trim_end()))?;
+        let headline = scope.headline();
+        print::styled(format_args!("{}\n{}", escape(&headline), ui::plan(&plan).trim_end()))?;
     }
     if args.exit_code && !plan.is_empty() {
         Err(Exit::silent(exit::CHANGES))

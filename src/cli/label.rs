@@ -7,6 +7,7 @@ use crate::operate::label_file::{self, Row};
 use crate::resource::chain;
 use crate::ui::Progress;
 use clap::Args;
+use fraud::text::escape;
 use futures_util::{StreamExt, stream};
 use serde::Serialize;
 use serde_json::json;
@@ -104,11 +105,14 @@ const fn counters(counters: Counters) -> &'static str {
 }
 
 fn told(labelled: &Labelled, label: Label) -> String {
-    let (id, merchant) = (&labelled.transaction_id, &labelled.merchant);
+    let (id, merchant) = (escape(&labelled.transaction_id), escape(&labelled.merchant));
     if !labelled.changed() {
         return format!("{id} was labelled {label} already; nothing was changed");
     }
-    let before = labelled.before.as_ref().map(|old| format!(", no longer {old}"));
+    let before = labelled
+        .before
+        .as_ref()
+        .map(|old| format!(", no longer {}", escape(old)));
     let counted = match labelled.counters {
         Counters::Kept | Counters::Moved => "",
         Counters::OnlyAdded => "; the counters had lost its old label, so that only the new one was counted",

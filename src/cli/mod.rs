@@ -81,8 +81,16 @@ enum Command {
 
 /// Runs the command line of this process.
 pub fn main() -> ExitCode {
-    // Wrong usage exits with 2 in clap itself, --help and --version with 0.
-    let cli = Cli::parse();
+    let cli = match Cli::try_parse() {
+        Ok(cli) => cli,
+        // What is wrong is repeated, and an argument may come from anywhere.
+        Err(why) if why.use_stderr() => {
+            print::remark(why.render().to_string().trim_end());
+            return ExitCode::from(exit::USAGE);
+        }
+        // --help and --version.
+        Err(told) => told.exit(),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
     let runtime = match runtime {
         Ok(runtime) => runtime,

@@ -9,6 +9,7 @@ use crate::resource::chain;
 use crate::ui::Progress;
 use clap::{Args, Subcommand};
 use fraud::Rules;
+use fraud::text::escape;
 use serde_json::{Value, json};
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -339,7 +340,10 @@ fn examples(title: &str, changed: &Changed) -> String {
         let label = one.label.map(|label| format!(", labelled {label}")).unwrap_or_default();
         text.push_str(&format!(
             "  {} of {}{label}: {} -> {}\n",
-            one.transaction_id, one.amount, one.deployed, one.candidate
+            escape(&one.transaction_id),
+            one.amount,
+            one.deployed,
+            one.candidate
         ));
         for reason in &one.reasons {
             text.push_str(&format!(

@@ -12,6 +12,7 @@ What this adds to `python -m ministack`:
 - /_fraudctl/identity tells which process serves which directory, by which version of this script;
 - the id of a REST API is enough to call it, whichever account owns it, as at AWS;
 - what is patched and tagged at API Gateway is kept as AWS keeps it, so that it can be read back (`patches.py`);
+- a gateway response can tell why the request's body was refused;
 - text in XML is escaped (`markup.py`).
 """
 
@@ -126,6 +127,8 @@ class Server:
         stand_in(
             (apigateway_v1, "_tag_v1_resource", tag),
             (apigateway_v1, "_untag_v1_resource", untag),
+            (apigateway_v1, "_check_request_validation", validate),
+            (apigateway_v1, "_gateway_error_response", explain),
         )
         # Names every file at every checkpoint.
         logging.getLogger("persistence").setLevel(logging.WARNING)
@@ -252,6 +255,55 @@ def tagged(module, arn):
         "domainnames": module._domain_names,
     }
     return stores[kind][name]
+
+
+def validate(module, original, method, api_id, request, headers, body, query_params):
+    """Notes why a body is refused. MiniStack knows only that it is."""
+    error = original(method, api_id, request, headers, body, query_params)
+    if error is not None and error.response_type == "BAD_REQUEST_BODY":
+        model = method["requestModels"].get("application/json")
+        error.reason = reason(module._model_schema(api_id, model) or {}, body)
+    return error
+
+
+def explain(module, original, error, request):
+    """Fills in $context.error.validationErrorString, which MiniStack leaves as it stands in the template."""
+    status, headers, body = original(error, request)
+    told = json.dumps(getattr(error, "reason", ""))[1:-1]
+    return status, headers, body.replace(b"$context.error.validationErrorString", told.encode())
+
+
+def reason(schema, body):
+    """What API Gateway's validator says of a body: which fields are missing, and of which type others are, but not
+    which ones."""
+    try:
+        document = json.loads(body)
+    except (TypeError, ValueError, RecursionError):
+        return "[Unknown error parsing request body]"
+    told = []
+    fields = document if isinstance(document, dict) else {}
+    missing = sorted(set(schema.get("required", [])) - fields.keys())
+    if not isinstance(document, dict):
+        told.append(mismatch(document, "object"))
+    elif missing:
+        told.append(f"object has missing required properties ({listed(missing)})")
+    for name, field in schema.get("properties", {}).items():
+        if name in fields:
+            told.append(mismatch(fields[name], field.get("type", [])))
+    return f"[{', '.join(filter(None, told))}]"
+
+
+def mismatch(value, allowed):
+    allowed = [allowed] if isinstance(allowed, str) else allowed
+    kinds = {type(None): "null", bool: "boolean", int: "integer", float: "number", str: "string", list: "array"}
+    kind = kinds.get(type(value), "object")
+    if kind in allowed or (kind == "integer" and "number" in allowed):
+        return None
+    return f"instance type ({kind}) does not match any allowed primitive type (allowed: {listed(sorted(allowed))})"
+
+
+def listed(names):
+    return json.dumps(names, separators=(",", ":"))
 
 
 def raise_open_files_limit():

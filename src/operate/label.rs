@@ -6,6 +6,7 @@ use crate::resource::Failure;
 use aws_sdk_dynamodb::error::SdkError;
 use aws_sdk_dynamodb::types::{AttributeValue, TransactWriteItem, Update};
 use fraud::feedback::{DAY_SECONDS, day_of};
+use fraud::text::check_id;
 use fraud::transaction::UNKNOWN;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
@@ -21,6 +22,9 @@ const QUERY: &str = "dynamodb:Query";
 
 /// A day's counters are kept for this many days after it; DynamoDB then removes them.
 const KEPT_DAYS: u64 = 60;
+
+/// The longest key that DynamoDB has.
+const MOST_KEY_BYTES: usize = 2_048;
 
 /// How long others who label the same merchant may be in the way.
 const PATIENCE: Duration = Duration::from_secs(60);
@@ -71,7 +75,7 @@ pub struct UnknownLabel(String);
 #[derive(Debug, Error)]
 pub enum LabelError {
     /// There is none of that id.
-    #[error("there is no transaction {id:?} in {table}")]
+    #[error("there is no transaction {id:?} in {table}{}", why_not(id))]
     Unknown {
         /// The id.
         id: String,
@@ -87,6 +91,11 @@ pub enum LabelError {
     /// AWS refused.
     #[error(transparent)]
     Aws(#[from] Failure),
+}
+
+/// Why there can hardly be a transaction of this id.
+fn why_not(id: &str) -> String {
+    check_id(id).map_or_else(|why| format!(": an id {why}"), |()| String::new())
 }
 
 /// What became of the merchant's counters.
@@ -174,7 +183,11 @@ impl Labeller<'_> {
     /// No such transaction; others were in the way for a minute; AWS refused. Then nothing was written of this item.
     pub async fn label(&self, id: &str, label: Label, now: u64) -> Result<Labelled, LabelError> {
         let mut first: Option<Labelled> = None;
-        for stored in self.read(id).await? {
+        // An id that the API no longer takes may be stored from before, so that it is looked for as it is named. Only
+        // what DynamoDB has no key for is not.
+        let keyed = !id.is_empty() && id.len() <= MOST_KEY_BYTES;
+        let found = if keyed { self.read(id).await? } else { Vec::new() };
+        for stored in found {
             let labelled = self.settle(id, stored, label, now).await?;
             first.get_or_insert(labelled);
         }
@@ -452,6 +465,20 @@ mod tests {
 
     fn reasons(codes: &[&str]) -> Option<Written> {
         Written::from_reasons(&codes.iter().map(|code| (*code).to_owned()).collect::<Vec<_>>())
+    }
+
+    #[test]
+    fn an_id_that_can_hardly_be_one_is_told_why() {
+        let unknown = |id: &str| {
+            let (id, table) = (id.to_owned(), "transactions-dev".to_owned());
+            LabelError::Unknown { id, table }.to_string()
+        };
+        assert_eq!(unknown("t-1"), "there is no transaction \"t-1\" in transactions-dev");
+        assert_eq!(
+            unknown(" t-1"),
+            "there is no transaction \" t-1\" in transactions-dev: an id must not have blanks around it"
+        );
+        assert!(unknown("t\u{200b}").contains(r"t\u{200b}"));
     }
 
     #[test]

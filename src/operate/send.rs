@@ -3,6 +3,8 @@
 use crate::aws::Aws;
 use crate::net::{Client, NoReply};
 use crate::resource::Failure;
+use fraud::Field;
+use fraud::text::{check_id, check_text};
 use serde_json::{Map, Number, Value};
 use std::time::Duration;
 use thiserror::Error;
@@ -37,6 +39,14 @@ pub enum SendError {
     /// The amount is no number.
     #[error("the amount {0:?} is not a number; write it like 150.50")]
     Amount(String),
+    /// An id or a name is none that the API takes.
+    #[error("{field} {why}")]
+    Text {
+        /// The field of the request.
+        field: Field,
+        /// What is wrong with it.
+        why: fraud::TextError,
+    },
     /// The API key could not be read.
     #[error("{0}")]
     Aws(#[from] Failure),
@@ -63,10 +73,17 @@ impl Transaction {
     /// The request body.
     ///
     /// # Errors
-    /// The amount is not a JSON number.
+    /// The amount is not a JSON number, or a text is none that the API takes.
     pub fn body(&self) -> Result<Value, SendError> {
         let refused = || SendError::Amount(self.amount.clone());
         let amount: Number = serde_json::from_str(self.amount.trim()).map_err(|_| refused())?;
+        for (field, text) in [(Field::TransactionId, &self.id), (Field::UserId, &self.user)] {
+            check_id(text).map_err(|why| SendError::Text { field, why })?;
+        }
+        for (field, text) in [(Field::Merchant, &self.merchant), (Field::Location, &self.location)] {
+            let text = text.as_deref().map_or(Ok(()), check_text);
+            text.map_err(|why| SendError::Text { field, why })?;
+        }
         let mut body = Map::new();
         body.insert("transaction_id".to_owned(), self.id.clone().into());
         body.insert("user_id".to_owned(), self.user.clone().into());
@@ -133,6 +150,27 @@ mod tests {
             r#"{"amount":150.50,"location":"Here","transaction_id":"t","user_id":"u"}"#
         );
         assert!(of("-0.01").body().is_ok());
+    }
+
+    #[test]
+    fn ids_and_names_are_what_the_api_takes() {
+        let refused = |change: fn(&mut Transaction)| {
+            let mut transaction = of("1");
+            change(&mut transaction);
+            transaction.body().unwrap_err().to_string()
+        };
+        assert_eq!(
+            refused(|sent| sent.id = "\u{200b}".into()),
+            "transaction_id must not contain U+200B, which is invisible"
+        );
+        assert_eq!(
+            refused(|sent| sent.user = " u".into()),
+            "user_id must not have blanks around it"
+        );
+        assert_eq!(
+            refused(|sent| sent.merchant = Some(String::new())),
+            "merchant must not be empty"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use super::base::{Stack, add};
 use super::functions::Functions;
+use crate::aws::apigateway::gateway_response::{GatewayResponse, GatewayResponses};
 use crate::aws::apigateway::{
     api_key, deployment, integration, method, model, resource, rest_api, stage, usage_plan, usage_plan_key, validator,
 };
@@ -30,6 +31,7 @@ pub fn declare(stack: &Stack, graph: &mut Graph, functions: &Functions) -> Api {
             name: name.clone(),
             description: "Fraud Detection API".to_owned(),
             endpoint_type: "REGIONAL".to_owned(),
+            gateway_responses: gateway_responses(),
             tags: stack.tags(REST_API),
         },
     );
@@ -144,10 +146,34 @@ fn transaction_schema() -> Value {
             "transaction_id": {"type": "string"},
             "user_id": {"type": "string"},
             "amount": {"type": "number"},
-            "merchant": {"type": "string"},
-            "location": {"type": "string"}
+            "merchant": {"type": ["string", "null"]},
+            "location": {"type": ["string", "null"]}
         }
     })
+}
+
+/// What API Gateway answers by itself: as the function does, with the request's id, by which it is found. A status that
+/// is not named here has the default's body. `messageString` comes with its quotes.
+fn gateway_responses() -> GatewayResponses {
+    let own = r#"{"message": $context.error.messageString, "request_id": "$context.requestId"}"#;
+    // The validator's reason names a field only where it is missing, so that the answer names them all.
+    let body = concat!(
+        r#"{"message": $context.error.messageString, "#,
+        r#""error": "body must be one JSON object in UTF-8, neither compressed nor after a byte order mark, in which "#,
+        r#"transaction_id and user_id are strings, amount is a number, and merchant and location are strings, null or "#,
+        r#"left out", "field": "body", "reason": "$context.error.validationErrorString", "#,
+        r#""request_id": "$context.requestId"}"#
+    );
+    let answer = |status: Option<&str>, template: &str| GatewayResponse {
+        status_code: status.map(str::to_owned),
+        parameters: BTreeMap::new(),
+        templates: BTreeMap::from([("application/json".to_owned(), template.to_owned())]),
+    };
+    GatewayResponses::from([
+        ("BAD_REQUEST_BODY".to_owned(), answer(Some("400"), body)),
+        ("DEFAULT_4XX".to_owned(), answer(None, own)),
+        ("DEFAULT_5XX".to_owned(), answer(None, own)),
+    ])
 }
 
 /// Changes whenever anything that a deployment is a snapshot of does.
@@ -164,6 +190,11 @@ pub fn fingerprint(graph: &Graph) -> String {
         hash.update(spec.unwrap_or_default());
         hash.update([0]);
     }
+    let api = graph.get(&REST_API.into());
+    hash.update(
+        api.map(|node| node.spec["gateway_responses"].to_string())
+            .unwrap_or_default(),
+    );
     hash.finalize()
         .iter()
         .take(8)

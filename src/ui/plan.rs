@@ -1,6 +1,7 @@
 use crate::engine::{Action, Cause, Change, FieldChange, Plan};
 use crate::resource::references;
 use console::style;
+use fraud::text::escape;
 use serde_json::Value;
 use std::fmt::Write;
 
@@ -29,6 +30,7 @@ pub fn render(plan: &Plan) -> String {
         );
     }
     for (address, why) in &plan.foreign {
+        let why = escape(why);
         let _ = writeln!(text, "  {} {address} is left alone: {why}", style("!").yellow());
     }
     let summary = plan.summary();
@@ -113,7 +115,7 @@ fn line(field: &FieldChange) -> String {
     } else {
         value(&field.from)
     };
-    format!("{}: {from} → {}{drift}", field.path, value(&field.to))
+    format!("{}: {from} → {}{drift}", escape(&field.path), value(&field.to))
 }
 
 /// A value on one line; long ones are cut, since `--json` has them whole.
@@ -124,7 +126,7 @@ fn value(value: &Value) -> String {
     }
     let text = match value {
         Value::Null => "(none)".to_owned(),
-        other => other.to_string(),
+        other => escape(&other.to_string()).into_owned(),
     };
     if text.chars().count() <= LONGEST {
         return text;
@@ -145,6 +147,12 @@ mod tests {
             to,
             cause: Cause::Intent,
         }
+    }
+
+    #[test]
+    fn what_others_wrote_gives_the_terminal_no_command() {
+        let theirs = field("tags.a\u{1b}[2J", json!("b\u{9b}1m\u{202e}"), json!("c"));
+        assert_eq!(line(&theirs), r#"tags.a\u001b[2J: "b\u009b1m\u202e" → "c""#);
     }
 
     #[test]

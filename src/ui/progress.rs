@@ -1,6 +1,7 @@
 use crate::engine::{Action, Event, Outcome};
 use crate::resource::Address;
 use console::style;
+use fraud::text::{escape, escape_lines};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
@@ -37,8 +38,12 @@ impl Progress {
         }
     }
 
-    /// A line that stays.
+    /// A line that stays. What may come from outside gives the terminal no command.
     pub fn say(&self, text: &str) {
+        self.show(&escape_lines(text));
+    }
+
+    fn show(&self, text: &str) {
         if !self.terminal || self.lines.println(text).is_err() {
             // Nobody may be reading any more; the work goes on all the same.
             let _ = writeln!(std::io::stderr().lock(), "{text}");
@@ -52,7 +57,7 @@ impl Progress {
             .iter()
             .filter(|(address, _)| address.as_str().starts_with("artifacts."))
         {
-            bar.set_message(text.trim().to_owned());
+            bar.set_message(escape(text.trim()).into_owned());
         }
     }
 
@@ -104,11 +109,14 @@ impl Progress {
             bar.finish_and_clear();
         }
         let seconds = took.as_secs_f32();
-        self.say(&match outcome {
+        self.show(&match outcome {
             Outcome::Done => format!("  {} {address} {} ({seconds:.1} s)", style("✓").green(), past(action)),
             Outcome::Nothing => format!("  {} {address} needs no change", style("✓").green()),
-            Outcome::Failed(why) => format!("  {} {address} failed ({seconds:.1} s): {why}", style("✗").red()),
-            Outcome::Skipped(why) => format!("  {} {address} skipped: {why}", style("-").yellow()),
+            Outcome::Failed(why) => {
+                let why = escape_lines(why);
+                format!("  {} {address} failed ({seconds:.1} s): {why}", style("✗").red())
+            }
+            Outcome::Skipped(why) => format!("  {} {address} skipped: {}", style("-").yellow(), escape_lines(why)),
         });
     }
 }

@@ -90,13 +90,23 @@ impl<'a> Client<'a> {
     /// Posts a body with this key, or with none.
     #[track_caller]
     pub fn post_with_key(&self, key: Option<&str>, body: &str) -> Answer {
-        let mut request = self
-            .http
-            .post(&self.transactions)
-            .header("content-type", "application/json")
-            .body(body.to_owned());
-        if let Some(key) = key {
-            request = request.header("x-api-key", key);
+        let mut headers = vec![("content-type", "application/json")];
+        headers.extend(key.map(|key| ("x-api-key", key)));
+        self.send(&headers, body.to_owned().into())
+    }
+
+    /// Posts any bytes with the right key and these headers.
+    #[track_caller]
+    pub fn post_bytes(&self, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let headers = [headers, &[("x-api-key", self.key.as_str())]].concat();
+        self.send(&headers, body)
+    }
+
+    #[track_caller]
+    fn send(&self, headers: &[(&str, &str)], body: Vec<u8>) -> Answer {
+        let mut request = self.http.post(&self.transactions).body(body);
+        for (name, value) in headers {
+            request = request.header(*name, *value);
         }
         self.runtime.block_on(async {
             let response = request.send().await.expect("an answer of the API");

@@ -1141,6 +1141,39 @@ fn drift_of_a_rest_api_is_repaired() {
 }
 
 #[test]
+fn drift_of_what_an_api_answers_by_itself_is_repaired() {
+    let (env, outputs) = deployed();
+    let api = outputs.id("api.rest_api");
+    let read = || {
+        let found = env
+            .aws
+            .call("apigateway", "get_gateway_responses", json!({"restApiId": api}));
+        let found = found["items"].as_array().expect("a list").iter();
+        let changed = found.filter(|one| one["defaultResponse"] == false);
+        let names = ["responseType", "statusCode", "responseParameters", "responseTemplates"];
+        changed.map(|one| fields(one, &names)).collect::<Value>()
+    };
+    assert_eq!(read().as_array().map(Vec::len), Some(3), "{:#}", read());
+    let tamper = || {
+        let put = |kind: &str, template: &str| {
+            let templates = json!({"application/json": template});
+            let params = json!({"restApiId": api, "responseType": kind, "responseTemplates": templates});
+            env.aws.call("apigateway", "put_gateway_response", params);
+        };
+        put("DEFAULT_5XX", "{}");
+        put("THROTTLED", "{}");
+        let params = json!({"restApiId": api, "responseType": "BAD_REQUEST_BODY"});
+        env.aws.call("apigateway", "delete_gateway_response", params);
+    };
+    let fields = [
+        "gateway_responses.BAD_REQUEST_BODY",
+        "gateway_responses.DEFAULT_5XX.templates.application/json",
+        "gateway_responses.THROTTLED",
+    ];
+    repaired(&env, "api.rest_api", &fields, &read, &tamper);
+}
+
+#[test]
 fn drift_of_a_request_validator_is_repaired() {
     let (env, outputs) = deployed();
     let (aws, api) = (&env.aws, outputs.id("api.rest_api"));

@@ -10,6 +10,7 @@ mod adopt;
 mod adoption;
 mod analysis;
 mod answers;
+mod bodies;
 mod client;
 mod connections;
 mod deleted;

@@ -52,19 +52,26 @@ impl Serialize for Score {
 }
 
 /// Why a score is what it is: one rule that fired.
+///
+/// In JSON, what was seen and the limit are strings: either can be an amount, and a reader that makes floats of numbers
+/// would lose digits of it. A weight has at most four, which every reader keeps.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Reason {
     /// The rule's name, such as `AMOUNT_OVER_LIMIT`.
     pub code: &'static str,
     /// What was seen.
-    #[serde(with = "rust_decimal::serde::arbitrary_precision")]
+    #[serde(serialize_with = "as_text")]
     pub observed: Decimal,
     /// What it was held against.
-    #[serde(with = "rust_decimal::serde::arbitrary_precision")]
+    #[serde(serialize_with = "as_text")]
     pub limit: Decimal,
     /// How much it weighs, 0 to 1.
     #[serde(with = "rust_decimal::serde::arbitrary_precision")]
     pub weight: Decimal,
+}
+
+fn as_text<S: Serializer>(number: &Decimal, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_str(number)
 }
 
 /// What the rules make of a transaction.
@@ -177,8 +184,10 @@ mod tests {
         let reasons = assessed("10000.01").reasons;
         assert_eq!(
             serde_json::to_string(&reasons).expect("serializable"),
-            r#"[{"code":"AMOUNT_OVER_LIMIT","observed":10000.01,"limit":10000,"weight":0.9}]"#
+            r#"[{"code":"AMOUNT_OVER_LIMIT","observed":"10000.01","limit":"10000","weight":0.9}]"#
         );
+        let longest = serde_json::to_value(assessed("999999999999999.99").reasons).expect("serializable");
+        assert_eq!(longest[0]["observed"], "999999999999999.99");
         assert_eq!(assessed("-0.01").reasons[0].code, "AMOUNT_NEGATIVE");
         assert!(assessed("10000").reasons.is_empty());
     }

@@ -106,7 +106,7 @@ impl From<ProcessError> for Refusal {
 
 async fn process(outside: &impl Outside, event: &ProxyEvent, invocation: Invocation<'_>) -> Result<Processed, Refusal> {
     let now = invocation.now();
-    let transaction = Transaction::parse(&event.body()?)?;
+    let transaction = event.transaction()?;
     // One round trip, however slow each of them is.
     let (earlier, history, merchant, parameters) = tokio::join!(
         outside.earlier(&transaction.transaction_id),

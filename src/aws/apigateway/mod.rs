@@ -2,6 +2,7 @@
 
 pub mod api_key;
 pub mod deployment;
+pub mod gateway_response;
 pub mod integration;
 pub mod method;
 pub mod model;

@@ -1,6 +1,7 @@
 //! A REST API: what contains resources, methods, deployments and stages. Its name is not unique; its tags tell whose it
 //! is.
 
+use super::gateway_response::{self, GatewayResponses};
 use super::{PAGE, alone, arn, non_empty, pages, replace, retag};
 use crate::aws::absent::{gone, present};
 use crate::aws::{Aws, tags};
@@ -18,6 +19,9 @@ pub struct Spec {
     pub description: String,
     /// `REGIONAL`, `EDGE` or `PRIVATE`.
     pub endpoint_type: String,
+    /// What API Gateway answers by itself, where it is not its own answer. States of before do not name them.
+    #[serde(default)]
+    pub gateway_responses: GatewayResponses,
     /// Tags.
     pub tags: Tags,
 }
@@ -38,13 +42,16 @@ impl Reconciler for RestApi {
         if let Some(id) = target.output("id")
             && let Some(found) = self.read(id).await?
         {
-            return Ok(Some(self.observed(found)));
+            return Ok(Some(self.observed(found).await?));
         }
         let all = self.list().await?;
         let found = all
             .iter()
             .find(|api| target.owns(&tags::ours(api.tags.clone().unwrap_or_default())));
-        Ok(found.cloned().map(|found| self.observed(found)))
+        match found {
+            Some(found) => Ok(Some(self.observed(found.clone()).await?)),
+            None => Ok(None),
+        }
     }
 
     /// Not idempotent: after a lost reply, the tags tell whether it was made.
@@ -65,10 +72,10 @@ impl Reconciler for RestApi {
                     .send()
             })
             .await?;
-        Ok(self.outputs(
-            created.id.unwrap_or_default(),
-            created.root_resource_id.unwrap_or_default(),
-        ))
+        let id = created.id.unwrap_or_default();
+        let _alone = alone(&self.0, &id).await;
+        gateway_response::write(&self.0, &id, &GatewayResponses::new(), &spec.gateway_responses).await?;
+        Ok(self.outputs(id, created.root_resource_id.unwrap_or_default()))
     }
 
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
@@ -86,6 +93,9 @@ impl Reconciler for RestApi {
                         .send()
                 })
                 .await?;
+        }
+        if changes.has("gateway_responses") {
+            gateway_response::write(&self.0, id, &live.spec.gateway_responses, &spec.gateway_responses).await?;
         }
         if changes.has("tags") {
             retag(
@@ -151,7 +161,7 @@ impl RestApi {
         .await
     }
 
-    fn observed(&self, api: Found) -> Observed<Spec> {
+    async fn observed(&self, api: Found) -> Result<Observed<Spec>, Failure> {
         let types = api
             .endpoint_configuration
             .and_then(|endpoint| endpoint.types)
@@ -160,12 +170,13 @@ impl RestApi {
             name: api.name.unwrap_or_default(),
             description: api.description.unwrap_or_default(),
             endpoint_type: types.first().map_or("", EndpointType::as_str).to_owned(),
+            gateway_responses: gateway_response::read(&self.0, api.id.as_deref().unwrap_or_default()).await?,
             tags: tags::ours(api.tags.unwrap_or_default()),
         };
-        Observed::new(
+        Ok(Observed::new(
             spec,
             self.outputs(api.id.unwrap_or_default(), api.root_resource_id.unwrap_or_default()),
-        )
+        ))
     }
 
     fn outputs(&self, id: String, root_resource_id: String) -> Outputs {
@@ -201,6 +212,7 @@ mod tests {
             name: "a".into(),
             description: "d".into(),
             endpoint_type: "EDGE".into(),
+            gateway_responses: GatewayResponses::new(),
             tags: Tags::new(),
         };
         let spec = Spec {

@@ -9,6 +9,7 @@ use serde::Deserialize;
 use serde::de::{DeserializeSeed, Deserializer, Error, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+use crate::encoding;
 use crate::invalid::{Field, Invalid, MAX_BODY_BYTES};
 
 /// The JSON text of each known field that the body has. Unknown fields are ignored.
@@ -26,7 +27,7 @@ impl<'a> RawFields<'a> {
     ///
     /// # Errors
     ///
-    /// The body is too long, is not JSON, is not an object, or names a known field twice: two readers of such a body
+    /// The body is too long, is not JSON in UTF-8, is not an object, or names a known field twice: two readers of such a body
     /// could disagree on what it says.
     pub(crate) fn read(body: &'a [u8]) -> Result<Self, Invalid> {
         if body.len() > MAX_BODY_BYTES {
@@ -45,7 +46,7 @@ impl<'a> RawFields<'a> {
                 .map_or(Ok(reading.fields), |field| Err(Invalid::Repeated(field))),
             // No field is interpreted here, so the only wrong type there can be is the body's own.
             Err(error) if error.is_data() => Err(Invalid::NotAnObject),
-            Err(_) => Err(Invalid::Malformed(reading.at)),
+            Err(_) => Err(encoding::explain(body, reading.at)),
         }
     }
 
@@ -142,22 +143,15 @@ mod tests {
 
     #[test]
     fn what_is_not_json_is_malformed() {
-        for body in [
-            "",
-            " ",
-            "{",
-            "{\"a\":1,}",
-            "{} {}",
-            "nul",
-            "{1: 2}",
-            "\u{feff}{}",
-            "{'a': 1}",
-        ] {
+        for body in ["", " ", "{", "{\"a\":1,}", "{} {}", "nul", "{1: 2}", "{'a': 1}"] {
             assert_eq!(error(body), Some(Invalid::Malformed(Field::Body)), "{body}");
         }
         for bad_utf8 in [b"\xff".as_slice(), b"{\"\xff\": 1}", b"{\"other\": \"\xff\"}"] {
-            assert_eq!(RawFields::read(bad_utf8).err(), Some(Invalid::Malformed(Field::Body)));
+            assert_eq!(RawFields::read(bad_utf8).err(), Some(Invalid::NotUtf8(Field::Body)));
         }
+        assert_eq!(error("\u{feff}{}"), Some(Invalid::ByteOrderMark));
+        assert_eq!(error("{\0\"\0"), Some(Invalid::WideCharacters));
+        assert_eq!(RawFields::read(b"\x1f\x8b\x08\0").err(), Some(Invalid::Compressed));
     }
 
     #[test]
@@ -171,7 +165,7 @@ mod tests {
             assert_eq!(error(body), Some(Invalid::Malformed(Field::Amount)), "{body}");
         }
         let bad_utf8 = b"{\"user_id\": \"\xff\"}";
-        assert_eq!(RawFields::read(bad_utf8).err(), Some(Invalid::Malformed(Field::UserId)));
+        assert_eq!(RawFields::read(bad_utf8).err(), Some(Invalid::NotUtf8(Field::UserId)));
     }
 
     #[test]

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use crate::amount::AmountError;
+use crate::text::TextError;
 
 /// A body of more bytes than this is refused unread; the longest valid one is far shorter.
 pub const MAX_BODY_BYTES: usize = 64 * 1024;
@@ -59,6 +60,21 @@ pub enum Invalid {
     /// The body, or the value of a field, is not JSON.
     #[error("{0} is not valid JSON")]
     Malformed(Field),
+    /// The body is gzip, or compressed in another way.
+    #[error("body must not be compressed")]
+    Compressed,
+    /// The body is UTF-8 with a mark before it that JSON does not have.
+    #[error("body must not begin with a byte order mark")]
+    ByteOrderMark,
+    /// The body is in an encoding of two or four bytes a character.
+    #[error("body must be in UTF-8, not in UTF-16 or UTF-32")]
+    WideCharacters,
+    /// The body, or the value of a field, is in another encoding, or broken.
+    #[error("{0} must be in UTF-8")]
+    NotUtf8(Field),
+    /// The body came as base64 and is none.
+    #[error("body is not valid base64")]
+    NotBase64,
     /// The body is JSON, but not an object.
     #[error("body must be a JSON object")]
     NotAnObject,
@@ -74,20 +90,17 @@ pub enum Invalid {
     /// A field that must be a string is something else, `null` included.
     #[error("{0} must be a string")]
     NotAString(Field),
-    /// A string has no visible character.
-    #[error("{0} must not be empty")]
-    Empty(Field),
-    /// A string is too long.
-    #[error("{field} must not be longer than {limit} characters")]
-    TooLong {
+    /// A string has an escape that is no character: `\ud800` without its other half.
+    #[error("{0} must not contain half of a surrogate pair")]
+    HalfAPair(Field),
+    /// A string is none that the field takes.
+    #[error("{field} {why}")]
+    Text {
         /// Which one.
         field: Field,
-        /// How long it may be, in characters.
-        limit: usize,
+        /// What is wrong with it.
+        why: TextError,
     },
-    /// A string has a control character in it.
-    #[error("{0} must not contain control characters")]
-    ControlCharacter(Field),
     /// The amount is not an acceptable number.
     #[error(transparent)]
     Amount(#[from] AmountError),
@@ -97,15 +110,20 @@ impl Invalid {
     /// The field that the error is about.
     pub const fn field(&self) -> Field {
         match self {
-            Self::NotAnObject | Self::BodyTooLong => Field::Body,
+            Self::NotAnObject
+            | Self::BodyTooLong
+            | Self::Compressed
+            | Self::ByteOrderMark
+            | Self::WideCharacters
+            | Self::NotBase64 => Field::Body,
             Self::Amount(_) => Field::Amount,
-            Self::TooLong { field, .. } => *field,
             Self::Malformed(field)
+            | Self::NotUtf8(field)
             | Self::Missing(field)
             | Self::Repeated(field)
             | Self::NotAString(field)
-            | Self::Empty(field)
-            | Self::ControlCharacter(field) => *field,
+            | Self::HalfAPair(field)
+            | Self::Text { field, .. } => *field,
         }
     }
 }

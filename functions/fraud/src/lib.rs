@@ -22,6 +22,7 @@
 
 mod amount;
 mod body;
+mod encoding;
 mod rules_file;
 
 pub mod alert;
@@ -41,6 +42,7 @@ pub mod score;
 pub mod settings;
 pub mod smoothing;
 pub mod stored;
+pub mod text;
 pub mod threshold;
 pub mod transaction;
 
@@ -58,5 +60,6 @@ pub use rule::Rule;
 pub use rules::{InvalidRules, Rules};
 pub use score::{Assessment, Reason, Score, assess};
 pub use smoothing::Smoothing;
+pub use text::TextError;
 pub use threshold::{InvalidThreshold, Threshold};
 pub use transaction::Transaction;

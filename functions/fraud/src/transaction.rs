@@ -5,15 +5,11 @@ use rust_decimal::Decimal;
 use crate::amount;
 use crate::body::RawFields;
 use crate::invalid::{Field, Invalid};
+use crate::text::{TextError, check_id, check_text};
 
-/// The longest `transaction_id` or `user_id`, in characters. DynamoDB's own limit for a sort-keyed partition is 2,048
-/// bytes; this leaves room for four bytes a character and for prefixes.
-pub const MAX_ID_CHARS: usize = 128;
+pub use crate::text::{MAX_ID_CHARS, MAX_TEXT_CHARS};
 
-/// The longest `merchant` or `location`, in characters.
-pub const MAX_TEXT_CHARS: usize = 256;
-
-/// What `merchant` and `location` are when the request leaves them out.
+/// What `merchant` and `location` are when the request leaves them out, or has `null` there.
 pub const UNKNOWN: &str = "Unknown";
 
 /// One payment as its sender reported it.
@@ -34,7 +30,8 @@ pub struct Transaction {
 impl Transaction {
     /// Reads the body of `POST /transactions`.
     ///
-    /// Strings are kept as sent, blanks around them too. Fields that are not ours are ignored.
+    /// Strings are kept as sent, and must be what [`text`](crate::text) takes. `null` in the place of a merchant or a
+    /// location leaves it out. Fields that are not ours are ignored.
     ///
     /// # Errors
     ///
@@ -42,8 +39,8 @@ impl Transaction {
     pub fn parse(body: &[u8]) -> Result<Self, Invalid> {
         let fields = RawFields::read(body)?;
         Ok(Self {
-            transaction_id: required_text(Field::TransactionId, fields.transaction_id, MAX_ID_CHARS)?,
-            user_id: required_text(Field::UserId, fields.user_id, MAX_ID_CHARS)?,
+            transaction_id: id(Field::TransactionId, fields.transaction_id)?,
+            user_id: id(Field::UserId, fields.user_id)?,
             amount: amount::parse(fields.amount.ok_or(Invalid::Missing(Field::Amount))?)?,
             merchant: optional_text(Field::Merchant, fields.merchant)?,
             location: optional_text(Field::Location, fields.location)?,
@@ -51,29 +48,24 @@ impl Transaction {
     }
 }
 
-fn required_text(field: Field, json: Option<&str>, limit: usize) -> Result<String, Invalid> {
-    text(field, json.ok_or(Invalid::Missing(field))?, limit)
+fn id(field: Field, json: Option<&str>) -> Result<String, Invalid> {
+    text(field, json.ok_or(Invalid::Missing(field))?, check_id)
 }
 
 fn optional_text(field: Field, json: Option<&str>) -> Result<String, Invalid> {
-    json.map_or_else(|| Ok(UNKNOWN.to_owned()), |json| text(field, json, MAX_TEXT_CHARS))
+    match json {
+        None | Some("null") => Ok(UNKNOWN.to_owned()),
+        Some(json) => text(field, json, check_text),
+    }
 }
 
-fn text(field: Field, json: &str, limit: usize) -> Result<String, Invalid> {
+fn text(field: Field, json: &str, check: fn(&str) -> Result<(), TextError>) -> Result<String, Invalid> {
     if !json.starts_with('"') {
         return Err(Invalid::NotAString(field));
     }
-    // A JSON string may still hold escapes that are no character, such as half a surrogate pair.
-    let text: String = serde_json::from_str(json).map_err(|_| Invalid::Malformed(field))?;
-    if text.trim().is_empty() {
-        return Err(Invalid::Empty(field));
-    }
-    if text.chars().count() > limit {
-        return Err(Invalid::TooLong { field, limit });
-    }
-    if text.chars().any(char::is_control) {
-        return Err(Invalid::ControlCharacter(field));
-    }
+    // It was read as JSON, where only this is left unseen: an escape that is no character.
+    let text: String = serde_json::from_str(json).map_err(|_| Invalid::HalfAPair(field))?;
+    check(&text).map_err(|why| Invalid::Text { field, why })?;
     Ok(text)
 }
 
@@ -114,6 +106,8 @@ mod tests {
     fn merchant_and_location_may_be_left_out() {
         assert_eq!(without("merchant").expect("valid").merchant, "Unknown");
         assert_eq!(without("location").expect("valid").location, "Unknown");
+        assert_eq!(with("merchant", json!(null)).expect("valid").merchant, "Unknown");
+        assert_eq!(with("location", json!(null)).expect("valid").location, "Unknown");
     }
 
     #[test]
@@ -127,8 +121,11 @@ mod tests {
 
     #[test]
     fn a_text_field_takes_nothing_but_strings() {
+        for field in ["transaction_id", "user_id"] {
+            assert!(matches!(with(field, json!(null)), Err(Invalid::NotAString(_))));
+        }
         for field in ["transaction_id", "user_id", "merchant", "location"] {
-            for value in [json!(null), json!(1), json!(true), json!(["t"]), json!({"a": "t"})] {
+            for value in [json!(1), json!(true), json!(["t"]), json!({"a": "t"})] {
                 let error = with(field, value).expect_err("not a string");
                 assert!(matches!(error, Invalid::NotAString(_)));
                 assert_eq!(error.field().name(), field);
@@ -156,42 +153,48 @@ mod tests {
         for field in ["transaction_id", "user_id", "merchant", "location"] {
             for value in ["", "   ", "\u{a0}"] {
                 let error = with(field, json!(value)).expect_err("blank");
-                assert!(matches!(error, Invalid::Empty(_)));
+                assert_eq!(error.to_string(), format!("{field} must not be empty"));
                 assert_eq!(error.field().name(), field);
             }
         }
     }
 
     #[test]
-    fn lengths_are_counted_in_characters() {
-        for (field, limit) in [
-            (Field::TransactionId, MAX_ID_CHARS),
-            (Field::UserId, MAX_ID_CHARS),
-            (Field::Merchant, MAX_TEXT_CHARS),
-            (Field::Location, MAX_TEXT_CHARS),
+    fn ids_and_texts_are_what_the_rule_takes() {
+        for (field, value, why) in [
+            ("transaction_id", "t-1 ", "must not have blanks around it"),
+            (
+                "user_id",
+                "mallory\u{200b}",
+                "must not contain U+200B, which is invisible",
+            ),
+            (
+                "user_id",
+                "a\nb",
+                "must not contain U+000A, which is a control character",
+            ),
+            (
+                "merchant",
+                "a\u{202e}b",
+                "must not contain U+202E, which changes the direction of writing",
+            ),
+            ("location", "\u{200b}", "must have a visible character"),
         ] {
-            assert!(with(field.name(), json!("ß".repeat(limit))).is_ok());
-            assert_eq!(
-                with(field.name(), json!("ß".repeat(limit + 1))),
-                Err(Invalid::TooLong { field, limit })
-            );
+            let error = with(field, json!(value)).expect_err(value);
+            assert_eq!(error.to_string(), format!("{field} {why}"));
+            assert_eq!(error.field().name(), field);
         }
-    }
-
-    #[test]
-    fn control_characters_are_refused() {
-        for value in ["a\nb", "a\u{0}", "\u{7f}a", "a\u{85}b"] {
-            assert_eq!(
-                with("user_id", json!(value)),
-                Err(Invalid::ControlCharacter(Field::UserId))
-            );
-        }
+        let long = "ß".repeat(MAX_TEXT_CHARS);
+        assert_eq!(with("merchant", json!(long)).expect("valid").merchant, long);
+        let why = TextError::TooLong(MAX_ID_CHARS);
+        let field = Field::TransactionId;
+        assert_eq!(with("transaction_id", json!(long)), Err(Invalid::Text { field, why }));
     }
 
     #[test]
     fn half_a_surrogate_pair_is_no_text() {
         let body = br#"{"transaction_id": "\ud800", "user_id": "u", "amount": 1}"#;
-        assert_eq!(Transaction::parse(body), Err(Invalid::Malformed(Field::TransactionId)));
+        assert_eq!(Transaction::parse(body), Err(Invalid::HalfAPair(Field::TransactionId)));
     }
 
     proptest! {

@@ -38,7 +38,7 @@ impl ProxyEvent {
     pub fn body(&self) -> Result<Cow<'_, [u8]>, Invalid> {
         let body = self.body.as_deref().ok_or(Invalid::Missing(Field::Body))?;
         if self.is_base64_encoded.unwrap_or(false) {
-            let decoded = STANDARD.decode(body).map_err(|_| Invalid::Malformed(Field::Body))?;
+            let decoded = STANDARD.decode(body).map_err(|_| Invalid::NotBase64)?;
             return Ok(Cow::Owned(decoded));
         }
         Ok(Cow::Borrowed(body.as_bytes()))
@@ -74,7 +74,7 @@ mod tests {
         let good = event(json!({"body": "eyJhIjogMX0=", "isBase64Encoded": true}));
         assert_eq!(good.body().as_deref(), Ok(b"{\"a\": 1}".as_slice()));
         let bad = event(json!({"body": "{}", "isBase64Encoded": true}));
-        assert_eq!(bad.body(), Err(Invalid::Malformed(Field::Body)));
+        assert_eq!(bad.body(), Err(Invalid::NotBase64));
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::{json, print};
 use clap::Args;
 use evaluate::check::{Report, check};
 use evaluate::read::{Layout, moment, span};
+use fraud::text::escape;
 use serde::Serialize;
 use std::fs::File;
 use std::path::PathBuf;
@@ -90,17 +91,35 @@ fn told(report: &Report) -> String {
         report.transactions, report.users, report.merchants
     );
     if let (Some(from), Some(until)) = (report.from, report.until) {
-        text.push_str(&format!("from {} to {} UTC, {}\n", moment(from), moment(until), span(until - from)));
+        text.push_str(&format!(
+            "from {} to {} UTC, {}\n",
+            moment(from),
+            moment(until),
+            span(until - from)
+        ));
     }
-    text.push_str(&format!("{} labelled, {} of them fraud", report.labelled, report.frauds));
+    text.push_str(&format!(
+        "{} labelled, {} of them fraud",
+        report.labelled, report.frauds
+    ));
     if report.labelled > 0 {
-        text.push_str(&format!(" ({:.2} %)", report.frauds as f64 * 100.0 / report.labelled as f64));
+        text.push_str(&format!(
+            " ({:.2} %)",
+            report.frauds as f64 * 100.0 / report.labelled as f64
+        ));
     }
     text.push_str(&format!("\n{} lines refused\n", report.refusals()));
     for refused in &report.refused {
-        let column = refused.column.as_ref().map(|column| format!(", column {column}"));
+        let column = refused
+            .column
+            .as_ref()
+            .map(|column| format!(", column {}", escape(column)));
         let lines: Vec<String> = refused.lines.iter().map(u64::to_string).collect();
-        let more = if (lines.len() as u64) < refused.count { ", ..." } else { "" };
+        let more = if (lines.len() as u64) < refused.count {
+            ", ..."
+        } else {
+            ""
+        };
         text.push_str(&format!(
             "\n  {} times {}{}: on {}{more}\n    {}\n",
             refused.count,

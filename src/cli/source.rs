@@ -99,7 +99,9 @@ pub fn delimiter(text: &str) -> Result<u8, String> {
         },
     };
     let taken = byte.is_ascii_punctuation() && !b"\"'.-+$_".contains(&byte) || byte == b'\t' || byte == b' ';
-    taken.then_some(byte).ok_or_else(|| format!("{text:?} separates nothing: it is part of values"))
+    taken
+        .then_some(byte)
+        .ok_or_else(|| format!("{text:?} separates nothing: it is part of values"))
 }
 
 fn epoch(text: &str) -> Result<u64, String> {
@@ -108,7 +110,9 @@ fn epoch(text: &str) -> Result<u64, String> {
         ..Clock::default()
     };
     let midnight = format!("{text}T00:00:00");
-    let read = clock.read(text, 0).or_else(|why| clock.read(&midnight, 0).map_err(|_| why));
+    let read = clock
+        .read(text, 0)
+        .or_else(|why| clock.read(&midnight, 0).map_err(|_| why));
     read.map_err(|why| format!("{text:?} {}", why.what))
 }
 
@@ -124,7 +128,14 @@ mod tests {
 
     #[test]
     fn a_separator_is_one_character_that_is_part_of_no_value() {
-        for (text, byte) in [(";", b';'), ("tab", b'\t'), ("\\t", b'\t'), ("\t", b'\t'), ("|", b'|'), (",", b',')] {
+        for (text, byte) in [
+            (";", b';'),
+            ("tab", b'\t'),
+            ("\\t", b'\t'),
+            ("\t", b'\t'),
+            ("|", b'|'),
+            (",", b','),
+        ] {
             assert_eq!(delimiter(text), Ok(byte), "{text:?}");
         }
         for text in ["", ";;", "a", "1", "\"", ".", "-", "\n", "é"] {

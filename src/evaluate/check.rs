@@ -8,8 +8,8 @@ use fraud::transaction::UNKNOWN;
 use serde::Serialize;
 
 use crate::intern::Names;
-use crate::leak::{Sample, leaks};
 pub use crate::leak::Warning;
+use crate::leak::{Sample, leaks};
 use crate::read::{Fault, Options, ReadError, Reader, moment, span};
 use crate::record::Record;
 use crate::train::{LEAST_FRAUDS, LEAST_HONEST};
@@ -138,13 +138,16 @@ impl Survey {
     fn refuse(&mut self, fault: Fault) {
         self.broken |= fault.fatal;
         let first = fault.to_string();
-        let refused = self.refused.entry((fault.reason, fault.column.clone())).or_insert(Refused {
-            reason: fault.reason,
-            column: fault.column,
-            count: 0,
-            lines: Vec::new(),
-            first,
-        });
+        let refused = self
+            .refused
+            .entry((fault.reason, fault.column.clone()))
+            .or_insert(Refused {
+                reason: fault.reason,
+                column: fault.column,
+                count: 0,
+                lines: Vec::new(),
+                first,
+            });
         refused.count += 1;
         if refused.lines.len() < LINES {
             refused.lines.push(fault.line);
@@ -174,7 +177,10 @@ impl Survey {
         let mut warnings = Vec::new();
         let mut warn = |kind, text: String| warnings.push(Warning { kind, text });
         let Some((from, until)) = self.bounds else {
-            warn("no_transactions", "There is no transaction in it that could be read.".to_owned());
+            warn(
+                "no_transactions",
+                "There is no transaction in it that could be read.".to_owned(),
+            );
             return warnings;
         };
         let users = self.users.len() as u64;
@@ -186,7 +192,10 @@ impl Survey {
                     .to_owned(),
             );
         } else if self.transactions >= 100 && users == 1 {
-            warn("one_user", "All transactions are of one user: is that column the right one?".to_owned());
+            warn(
+                "one_user",
+                "All transactions are of one user: is that column the right one?".to_owned(),
+            );
         } else if self.transactions >= 100 && users * 10 >= self.transactions * 9 {
             warn(
                 "no_histories",
@@ -208,7 +217,10 @@ impl Survey {
         }
         let honest = self.labelled - self.frauds;
         if self.labelled == 0 {
-            warn("no_labels", "It says of no transaction whether it was fraud.".to_owned());
+            warn(
+                "no_labels",
+                "It says of no transaction whether it was fraud.".to_owned(),
+            );
             return warnings;
         }
         if self.frauds < LEAST_FRAUDS as u64 || honest < LEAST_HONEST as u64 {
@@ -287,7 +299,10 @@ mod tests {
             let fraud = number % 20 == 7;
             let at = 1_500_000_000 + number * 4_320 + number % 59;
             let (user, merchant, cents) = (number % 83, number % 41, number % 97);
-            let row = format!("t-{number},u-{user},m-{merchant},10.{cents:02},{at},{}", u8::from(fraud));
+            let row = format!(
+                "t-{number},u-{user},m-{merchant},10.{cents:02},{at},{}",
+                u8::from(fraud)
+            );
             writeln!(text, "{row}{}", more(number, fraud)).expect("in memory");
         }
         text
@@ -314,7 +329,14 @@ mod tests {
         let found: Vec<_> = report
             .refused
             .iter()
-            .map(|refused| (refused.reason, refused.column.as_deref(), refused.count, refused.lines.clone()))
+            .map(|refused| {
+                (
+                    refused.reason,
+                    refused.column.as_deref(),
+                    refused.count,
+                    refused.lines.clone(),
+                )
+            })
             .collect();
         assert_eq!(
             found,
@@ -326,7 +348,11 @@ mod tests {
             ]
         );
         assert!(!report.complete);
-        assert!(report.refused[0].first.starts_with("line 3, column amount: \"12,50\" has a decimal comma"));
+        assert!(
+            report.refused[0]
+                .first
+                .starts_with("line 3, column amount: \"12,50\" has a decimal comma")
+        );
     }
 
     #[test]
@@ -338,7 +364,10 @@ mod tests {
         let found = |header: &str, more: &dyn Fn(u64, bool) -> String| {
             let report = check(file(header, more).as_bytes(), &options, 14, &mut |_| {}).expect("a header");
             assert_eq!(report.refusals(), 0, "{report:#?}");
-            let leaks = report.warnings.iter().filter(|warning| warning.kind == "column_tells_the_label");
+            let leaks = report
+                .warnings
+                .iter()
+                .filter(|warning| warning.kind == "column_tells_the_label");
             leaks.map(|warning| warning.text.clone()).collect::<Vec<_>>().join("\n")
         };
         let word = |fraud: bool| if fraud { "blocked" } else { "settled" };
@@ -362,8 +391,19 @@ mod tests {
         for number in 0..2_000_u64 {
             let fraud = number % 20 == 7;
             let at = 1_500_000_000 + number * 4_320;
-            let at = if fraud { at - at % 60 } else { at - at % 60 + number % 59 + 1 };
-            writeln!(text, "t-{number},u-{},m-{},10,{at},{}", number % 83, number % 41, u8::from(fraud)).expect("in memory");
+            let at = if fraud {
+                at - at % 60
+            } else {
+                at - at % 60 + number % 59 + 1
+            };
+            writeln!(
+                text,
+                "t-{number},u-{},m-{},10,{at},{}",
+                number % 83,
+                number % 41,
+                u8::from(fraud)
+            )
+            .expect("in memory");
         }
         assert_eq!(kinds(&checked(&text)), ["clock_tells_the_label"]);
         let late = file("", |_, _| String::new()).replace(",1\n", ",0\n");
@@ -376,7 +416,10 @@ mod tests {
             })
             .collect();
         let found = kinds(&checked(&late));
-        assert!(found.contains(&"frauds_in_a_part") && found.contains(&"clock_tells_the_label"), "{found:?}");
+        assert!(
+            found.contains(&"frauds_in_a_part") && found.contains(&"clock_tells_the_label"),
+            "{found:?}"
+        );
     }
 
     #[test]

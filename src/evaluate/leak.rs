@@ -4,6 +4,7 @@
 use std::collections::HashMap;
 use std::hash::Hash;
 
+use fraud::text::escape;
 use rand::rngs::ChaCha8Rng;
 use rand::{RngExt, SeedableRng};
 use serde::Serialize;
@@ -101,7 +102,9 @@ impl Sample {
         if counts.len() > most {
             return 0.0;
         }
-        let right = counts.values().map(|[ok, fraud]| (f64::from(*fraud) / frauds).max(f64::from(*ok) / honest));
+        let right = counts
+            .values()
+            .map(|[ok, fraud]| (f64::from(*fraud) / frauds).max(f64::from(*ok) / honest));
         right.sum::<f64>() / 2.0
     }
 
@@ -125,14 +128,22 @@ pub(crate) fn leaks(sample: &Sample, reader: &Reader<'_>) -> Vec<Warning> {
         if matches!(column, Some(Column::Fraud | Column::LabelledAt | Column::Scenario)) {
             continue;
         }
-        let value = |line: &Line| line.values.get(index).map_or(String::new(), |value| value.trim().to_owned());
+        let value = |line: &Line| {
+            line.values
+                .get(index)
+                .map_or(String::new(), |value| value.trim().to_owned())
+        };
         let clock = column == Some(Column::Timestamp);
         let told = [
             sample.told_by(value),
             sample.told_by(|line| value(line).is_empty()),
             sample.told_by(|line| shape(&value(line))),
             // The moment itself is looked at below.
-            if clock { 0.0 } else { sample.ordered_by(|line| number(&value(line))) },
+            if clock {
+                0.0
+            } else {
+                sample.ordered_by(|line| number(&value(line)))
+            },
         ];
         let told = told.into_iter().fold(0.0, f64::max);
         if told >= COLUMN_TELLS {
@@ -145,19 +156,39 @@ pub(crate) fn leaks(sample: &Sample, reader: &Reader<'_>) -> Vec<Warning> {
                 text: format!(
                     "The column {} alone tells frauds from honest transactions ({:.1} % of a sample): was it filled in \
                      afterwards? {used}.",
-                    reader.rows().name(index),
+                    escape(&reader.rows().name(index)),
                     told * 100.0
                 ),
             });
         }
     }
     let clock = [
-        ("The second of the minute", sample.told_by(|line| line.at % 60 == 0), CLOCK_TELLS),
-        ("The minute of the hour", sample.told_by(|line| line.at % 3_600 == 0), CLOCK_TELLS),
+        (
+            "The second of the minute",
+            sample.told_by(|line| line.at % 60 == 0),
+            CLOCK_TELLS,
+        ),
+        (
+            "The minute of the hour",
+            sample.told_by(|line| line.at % 3_600 == 0),
+            CLOCK_TELLS,
+        ),
         ("Midnight", sample.told_by(|line| line.at % 86_400 == 0), CLOCK_TELLS),
-        ("The hour of the day", sample.told_by(|line| line.at / 3_600 % 24), CLOCK_TELLS),
-        ("The time, early or late,", sample.ordered_by(|line| Some(line.at as f64)), COLUMN_TELLS),
-        ("The place in the file", sample.ordered_by(|line| Some(line.number as f64)), COLUMN_TELLS),
+        (
+            "The hour of the day",
+            sample.told_by(|line| line.at / 3_600 % 24),
+            CLOCK_TELLS,
+        ),
+        (
+            "The time, early or late,",
+            sample.ordered_by(|line| Some(line.at as f64)),
+            COLUMN_TELLS,
+        ),
+        (
+            "The place in the file",
+            sample.ordered_by(|line| Some(line.number as f64)),
+            COLUMN_TELLS,
+        ),
     ];
     if let Some((what, told, _)) = clock.into_iter().find(|(_, told, enough)| told >= enough) {
         warnings.push(Warning {
@@ -185,7 +216,9 @@ fn shape(text: &str) -> String {
 
 fn number(text: &str) -> Option<f64> {
     let plain = text.replace('$', "");
-    let begins = plain.trim_start_matches(['-', '+']).starts_with(|c: char| c.is_ascii_digit());
+    let begins = plain
+        .trim_start_matches(['-', '+'])
+        .starts_with(|c: char| c.is_ascii_digit());
     plain.parse().ok().filter(|number: &f64| begins && number.is_finite())
 }
 
@@ -197,7 +230,10 @@ mod tests {
     fn a_shape_has_its_digits_alike() {
         assert_eq!(shape("CASE-17/2018"), "CASE-9/9");
         assert_eq!(shape(""), "");
-        assert_eq!((number("$-1.5"), number("12"), number("inf"), number("")), (Some(-1.5), Some(12.0), None, None));
+        assert_eq!(
+            (number("$-1.5"), number("12"), number("inf"), number("")),
+            (Some(-1.5), Some(12.0), None, None)
+        );
     }
 
     #[test]

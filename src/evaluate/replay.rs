@@ -169,11 +169,7 @@ impl Replay {
             let day = u64::from(label.day);
             let place = counts.iter().rposition(|count| count.day == day);
             let place = place.unwrap_or_else(|| {
-                counts.push(DayCount {
-                    day,
-                    fraud: 0,
-                    ok: 0,
-                });
+                counts.push(DayCount { day, fraud: 0, ok: 0 });
                 counts.len() - 1
             });
             counts[place].fraud += u64::from(label.fraud);

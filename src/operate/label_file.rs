@@ -124,7 +124,9 @@ mod tests {
 
     fn rows(text: &str) -> Vec<(u64, String, Label)> {
         let rows = parse(text.as_bytes(), b',').unwrap();
-        rows.into_iter().map(|row| (row.line, row.transaction_id, row.label)).collect()
+        rows.into_iter()
+            .map(|row| (row.line, row.transaction_id, row.label))
+            .collect()
     }
 
     #[test]
@@ -146,21 +148,51 @@ mod tests {
         for (text, says) in [
             ("transaction_id\nt-1\n", "line 1: there is no column \"label\""),
             ("", "line 1: there is no column \"transaction_id\""),
-            ("transaction_id,label,LABEL\n", "line 1: the column \"label\" is there twice"),
-            ("transaction_id;label\nt-1;ok\n", "line 1: the values are separated by `;`, not by a comma: say --delimiter"),
+            (
+                "transaction_id,label,LABEL\n",
+                "line 1: the column \"label\" is there twice",
+            ),
+            (
+                "transaction_id;label\nt-1;ok\n",
+                "line 1: the values are separated by `;`, not by a comma: say --delimiter",
+            ),
             ("transaction_id\tlabel\nt-1\tok\n", "say --delimiter tab"),
-            ("transaction_id,label\nt-1,ok\nt-2,bad\n", "line 3, column label: \"bad\" is no label"),
-            ("transaction_id,label\nt-1,TRUE\n", "line 2, column label: \"TRUE\" is no label"),
-            ("transaction_id,label\nt-1,1\n", "line 2, column label: \"1\" is no label"),
-            ("transaction_id,label\nt-1,chargeback\n", "line 2, column label: \"chargeback\" is no label"),
-            ("transaction_id,label\n,ok\n", "line 2, column transaction_id: \"\" is no id"),
+            (
+                "transaction_id,label\nt-1,ok\nt-2,bad\n",
+                "line 3, column label: \"bad\" is no label",
+            ),
+            (
+                "transaction_id,label\nt-1,TRUE\n",
+                "line 2, column label: \"TRUE\" is no label",
+            ),
+            (
+                "transaction_id,label\nt-1,1\n",
+                "line 2, column label: \"1\" is no label",
+            ),
+            (
+                "transaction_id,label\nt-1,chargeback\n",
+                "line 2, column label: \"chargeback\" is no label",
+            ),
+            (
+                "transaction_id,label\n,ok\n",
+                "line 2, column transaction_id: \"\" must not be empty",
+            ),
             ("transaction_id,label\nt-1\n", "line 2: 1 values, but the header has 2"),
-            ("transaction_id,label\r\nt-1,ok\r\n\r\nt-2,x\r\n", "line 4, column label"),
-            ("transaction_id,label\n4.00000E+15,ok\n", "line 2, column transaction_id: \"4.00000E+15\" is a number that"),
+            (
+                "transaction_id,label\r\nt-1,ok\r\n\r\nt-2,x\r\n",
+                "line 4, column label",
+            ),
+            (
+                "transaction_id,label\n4.00000E+15,ok\n",
+                "line 2, column transaction_id: \"4.00000E+15\" is a number that",
+            ),
             ("t\0r\0a\0n\0", "line 1: the file is UTF-16"),
         ] {
             let told = refused(text);
-            assert!(told.starts_with(says) || told.contains("--delimiter tab") && told.contains(says), "{text:?}: {told}");
+            assert!(
+                told.starts_with(says) || told.contains("--delimiter tab") && told.contains(says),
+                "{text:?}: {told}"
+            );
         }
     }
 
@@ -176,9 +208,15 @@ mod tests {
     fn a_quote_too_many_labels_nothing() {
         let header = "transaction_id,label,note\n";
         let told = refused(&format!("{header}q-1,fraud,\"19 inch tv\nq-2,ok,x\nq-3,fraud,y\n"));
-        assert!(told.starts_with("line 2, column note: the quote that opens here is never closed"), "{told}");
+        assert!(
+            told.starts_with("line 2, column note: the quote that opens here is never closed"),
+            "{told}"
+        );
         let told = refused(&format!("{header}q-0,ok,\nq-1,fraud,\"19 inch\nq-2,ok,22\"\n"));
-        assert!(told.starts_with("line 3, column note: ") && told.contains("holds line 4"), "{told}");
+        assert!(
+            told.starts_with("line 3, column note: ") && told.contains("holds line 4"),
+            "{told}"
+        );
         assert_eq!(rows(&format!("{header}q-1,fraud,\"two\nlines\"\nq-2,ok,x\n")).len(), 2);
     }
 

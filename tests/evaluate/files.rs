@@ -33,7 +33,9 @@ impl Place {
 
     #[track_caller]
     fn checks(&self, code: i32, args: &[&str]) -> Value {
-        self.run(&[&["import", "--check", "--json"], args].concat()).exits(code).json()
+        self.run(&[&["import", "--check", "--json"], args].concat())
+            .exits(code)
+            .json()
     }
 }
 
@@ -43,16 +45,34 @@ fn a_mistake_is_named_with_its_line_and_column_also_where_lines_end_in_cr_lf() {
         for (line, says) in [
             ("t,u,m,x,1500000001,1", "line 5, column amount: \"x\""),
             ("t,u,m,12,50,1500000001,1", "line 5: 7 values, but the header has 6"),
-            ("t,u,m,\"12,50\",1500000001,1", "line 5, column amount: \"12,50\" has a decimal comma; write 12.50"),
-            ("t,u,m,1.234,1500000001,1", "line 5, column amount: \"1.234\" has more than 2 digits"),
+            (
+                "t,u,m,\"12,50\",1500000001,1",
+                "line 5, column amount: \"12,50\" has a decimal comma; write 12.50",
+            ),
+            (
+                "t,u,m,1.234,1500000001,1",
+                "line 5, column amount: \"1.234\" has more than 2 digits",
+            ),
             ("t,u,m,\"1,234.50\",1500000001,1", "leave out what separates thousands"),
             ("t,u,m,1,1500000001000,1", "milliseconds: divide by 1000"),
             ("t,u,m,1,1500000001000000,1", "microseconds: divide by 1000000"),
-            ("t,u,m,1,1400000000,1", "line 5, column timestamp: 2014-05-13 16:53:20 is before line 2"),
+            (
+                "t,u,m,1,1400000000,1",
+                "line 5, column timestamp: 2014-05-13 16:53:20 is before line 2",
+            ),
             ("t,,m,1,1500000001,1", "line 5, column user_id: \"\" is empty"),
-            ("t,4.00000E+15,m,1,1500000001,1", "line 5, column user_id: \"4.00000E+15\" is a number that a spreadsheet"),
-            ("s,u,m,1,1500000001,1", "line 5, column transaction_id: \"s\" is there twice; line 2 has it too"),
-            ("t,u,\"m,1,1500000001,1", "line 5, column merchant: the quote that opens here is never closed"),
+            (
+                "t,4.00000E+15,m,1,1500000001,1",
+                "line 5, column user_id: \"4.00000E+15\" is a number that a spreadsheet",
+            ),
+            (
+                "s,u,m,1,1500000001,1",
+                "line 5, column transaction_id: \"s\" is there twice; line 2 has it too",
+            ),
+            (
+                "t,u,\"m,1,1500000001,1",
+                "line 5, column merchant: the quote that opens here is never closed",
+            ),
         ] {
             let text = format!("{HEADER}\ns,u,\"two\n\nlines\",1.50,1500000000,1\n{line}\n").replace('\n', end);
             let told = Place::with("rows.csv", text).refuses(&[]);
@@ -64,7 +84,10 @@ fn a_mistake_is_named_with_its_line_and_column_also_where_lines_end_in_cr_lf() {
 #[test]
 fn a_header_that_makes_no_sense_is_told_with_the_way_out() {
     for (text, says) in [
-        (HEADER.replace(',', ";"), "separated by `;`, not by a comma: say --delimiter ';'"),
+        (
+            HEADER.replace(',', ";"),
+            "separated by `;`, not by a comma: say --delimiter ';'",
+        ),
         (HEADER.replace(',', "\t"), "say --delimiter tab"),
         (HEADER.replace(',', "|"), "say --delimiter '|'"),
         (format!("{HEADER},note"), "the column \"note\" is not known"),
@@ -84,13 +107,25 @@ fn a_header_that_makes_no_sense_is_told_with_the_way_out() {
 
 #[test]
 fn a_file_that_is_no_utf_8_text_is_told_to_be_what_it_is() {
-    let utf_16: Vec<u8> = format!("\u{feff}{HEADER}\r\n").encode_utf16().flat_map(u16::to_le_bytes).collect();
+    let utf_16: Vec<u8> = format!("\u{feff}{HEADER}\r\n")
+        .encode_utf16()
+        .flat_map(u16::to_le_bytes)
+        .collect();
     let latin_1 = [format!("{HEADER}\nt,u,Caf").as_bytes(), b"\xe9,1,1500000000,1\n"].concat();
     for (content, says) in [
         (utf_16, "line 1: the file is UTF-16"),
-        (latin_1, "line 2, column merchant: this is not UTF-8 text; if it is Latin-1"),
-        (b"\x1f\x8b\x08\x00\x00".to_vec(), "line 1: the file is compressed with gzip"),
-        (b"PK\x03\x04\x14\x00\x06\x00".to_vec(), "save the sheet as \"CSV UTF-8\""),
+        (
+            latin_1,
+            "line 2, column merchant: this is not UTF-8 text; if it is Latin-1",
+        ),
+        (
+            b"\x1f\x8b\x08\x00\x00".to_vec(),
+            "line 1: the file is compressed with gzip",
+        ),
+        (
+            b"PK\x03\x04\x14\x00\x06\x00".to_vec(),
+            "save the sheet as \"CSV UTF-8\"",
+        ),
     ] {
         let told = Place::with("rows.csv", content).refuses(&[]);
         assert!(told.contains(says), "{told}");
@@ -101,14 +136,20 @@ fn a_file_that_is_no_utf_8_text_is_told_to_be_what_it_is() {
     assert!(told.contains("cannot read rules.json: the file is UTF-16"), "{told}");
     let place = Place::with("rules.json", b"\xef\xbb\xbf{\"version\": 1}");
     let told = place.run(&["eval", "--rules", "rules.json"]).exits(1).stderr;
-    assert!(told.contains("rules.json: these are no rules") && !told.contains("line 1 column 1"), "{told}");
+    assert!(
+        told.contains("rules.json: these are no rules") && !told.contains("line 1 column 1"),
+        "{told}"
+    );
 }
 
 #[test]
 fn steps_are_not_taken_for_seconds() {
     let text = format!("{HEADER}\nt,u,m,1,1,1\nv,u,m,1,743,0\n");
     let told = Place::with("rows.csv", text).refuses(&[]);
-    assert!(told.contains("spans 12 minutes from 1970-01-01: are these seconds?"), "{told}");
+    assert!(
+        told.contains("spans 12 minutes from 1970-01-01: are these seconds?"),
+        "{told}"
+    );
     let text = fs::read_to_string(layout("paysim")).expect("a fixture");
     let columns = "--columns=user_id=nameOrig,merchant=nameDest,amount=amount,timestamp=step,fraud=isFraud";
     let told = Place::with("rows.csv", &text).refuses(&[columns]);
@@ -137,14 +178,20 @@ fn each_layout_is_read_as_its_system_means_it() {
         let report = checked(name, &[]);
         let found = ["transactions", "users", "merchants", "frauds"].map(|key| report[key].clone());
         assert_eq!(found, counts.map(|count| json!(count)), "{name}: {report:#}");
-        assert_eq!((&report["from"], &report["until"]), (&json!(from), &json!(until)), "{name}");
+        assert_eq!(
+            (&report["from"], &report["until"]),
+            (&json!(from), &json!(until)),
+            "{name}"
+        );
         assert_eq!(report["labelled"], counts[0], "{name}");
     }
     let zone = checked("sparkov", &["--timezone", "Europe/Paris"]);
     assert_eq!(zone["from"], json!(1_546_300_818 - 3_600));
     let steps = checked("paysim", &["--epoch", "2020-01-01"]);
     assert_eq!(steps["from"], json!(1_577_836_800 + 3_600));
-    let run = place.run(&["train", "--from", &layout("ulb"), "--layout", "ulb"]).exits(2);
+    let run = place
+        .run(&["train", "--from", &layout("ulb"), "--layout", "ulb"])
+        .exits(2);
     assert!(run.stderr.contains("does not say who paid"), "{}", run.stderr);
 }
 
@@ -161,7 +208,9 @@ fn exported(place: &Place) -> Vec<Vec<String>> {
 fn what_is_learned_does_not_depend_on_how_a_file_is_written() {
     let place = Place::new();
     let rows = exported(&place);
-    place.run(&["train", "--from", "seven.csv", "--out", "plain.json"]).exits(0);
+    place
+        .run(&["train", "--from", "seven.csv", "--out", "plain.json"])
+        .exits(0);
     let plain = fs::read_to_string(place.file("plain.json")).expect("rules");
 
     // Other names, another separator, decimal commas, milliseconds, and user by user.
@@ -175,10 +224,18 @@ fn what_is_learned_does_not_depend_on_how_a_file_is_written() {
         .collect();
     lines.sort();
     let header = "Card No;id;shop;location;amt;when;Is Fraud?;note";
-    fs::write(place.file("other.csv"), format!("{header}\r\n{}\r\n", lines.join("\r\n"))).expect("written");
+    fs::write(
+        place.file("other.csv"),
+        format!("{header}\r\n{}\r\n", lines.join("\r\n")),
+    )
+    .expect("written");
     let columns = "--columns=transaction_id=id,user_id=card no,merchant=shop,amount=amt,timestamp=when,fraud=is fraud?";
     let args = ["--delimiter", ";", "--decimal-comma", "--time-unit", "milliseconds"];
-    let train = [&["train", "--from", "other.csv", columns, "--out", "other.json"], &args[..]].concat();
+    let train = [
+        &["train", "--from", "other.csv", columns, "--out", "other.json"],
+        &args[..],
+    ]
+    .concat();
     let unsorted = place.run(&train).exits(1);
     assert!(unsorted.stderr.contains("say --sort"), "{}", unsorted.stderr);
     place.run(&[&train[..], &["--sort"]].concat()).exits(0);
@@ -191,28 +248,63 @@ fn a_check_tells_what_is_in_a_file_and_what_is_refused() {
     let rows = exported(&place);
     let frauds = rows.iter().filter(|row| row[6] == "1").count();
     let report = place.checks(0, &["seven.csv"]);
-    assert_eq!((&report["transactions"], &report["frauds"]), (&json!(rows.len()), &json!(frauds)));
+    assert_eq!(
+        (&report["transactions"], &report["frauds"]),
+        (&json!(rows.len()), &json!(frauds))
+    );
     assert_eq!(report["warnings"], json!([]), "{report:#}");
-    assert_eq!((&report["complete"], &report["refused_lines"]), (&json!(true), &json!(0)));
+    assert_eq!(
+        (&report["complete"], &report["refused_lines"]),
+        (&json!(true), &json!(0))
+    );
     let shown = place.run(&["import", "--check", "seven.csv"]).exits(0);
-    for part in ["transactions of ", "from 2018-04-01 ", " of them fraud (", "0 lines refused"] {
+    for part in [
+        "transactions of ",
+        "from 2018-04-01 ",
+        " of them fraud (",
+        "0 lines refused",
+    ] {
         assert!(shown.stdout.contains(part), "{part}:\n{}", shown.stdout);
     }
 
     // After a spreadsheet.
     let mut text = fs::read_to_string(layout("sparkov")).expect("a fixture");
-    text = text.replace("4000000000000127", "4.00000E+15").replace("4000000000000243", "4.00000E+15");
+    text = text
+        .replace("4000000000000127", "4.00000E+15")
+        .replace("4000000000000243", "4.00000E+15");
     fs::write(place.file("sheet.csv"), text).expect("written");
     let report = place.checks(1, &["--layout", "sparkov", "sheet.csv"]);
     let refused = &report["refused"][0];
     assert_eq!(
-        (&refused["reason"], &refused["column"], &refused["count"], &refused["lines"]),
-        (&json!("rounded by a spreadsheet"), &json!("cc_num"), &json!(3), &json!([2, 3, 4])),
+        (
+            &refused["reason"],
+            &refused["column"],
+            &refused["count"],
+            &refused["lines"]
+        ),
+        (
+            &json!("rounded by a spreadsheet"),
+            &json!("cc_num"),
+            &json!(3),
+            &json!([2, 3, 4])
+        ),
         "{report:#}"
     );
-    let shown = place.run(&["import", "--check", "--layout", "sparkov", "sheet.csv"]).exits(1);
-    assert!(shown.stdout.contains("3 times rounded by a spreadsheet, column cc_num: on 2, 3, 4"), "{}", shown.stdout);
-    assert!(shown.stderr.contains("3 of the lines of sheet.csv are refused"), "{}", shown.stderr);
+    let shown = place
+        .run(&["import", "--check", "--layout", "sparkov", "sheet.csv"])
+        .exits(1);
+    assert!(
+        shown
+            .stdout
+            .contains("3 times rounded by a spreadsheet, column cc_num: on 2, 3, 4"),
+        "{}",
+        shown.stdout
+    );
+    assert!(
+        shown.stderr.contains("3 of the lines of sheet.csv are refused"),
+        "{}",
+        shown.stderr
+    );
 
     let only = place.run(&["import", "seven.csv"]).exits(2);
     assert!(only.stderr.contains("say `import --check FILE`"), "{}", only.stderr);
@@ -233,9 +325,18 @@ fn a_file_that_gives_its_labels_away_is_warned_of() {
     }
     fs::write(place.file("leak.csv"), text).expect("written");
     let report = place.checks(0, &["leak.csv", "--sort", "--columns", "amount=amount"]);
-    let kinds: Vec<&Value> = report["warnings"].as_array().expect("a list").iter().map(|one| &one["kind"]).collect();
+    let kinds: Vec<&Value> = report["warnings"]
+        .as_array()
+        .expect("a list")
+        .iter()
+        .map(|one| &one["kind"])
+        .collect();
     assert_eq!(kinds, ["column_tells_the_label", "clock_tells_the_label"], "{report:#}");
-    assert!(report["warnings"][0]["text"].as_str().is_some_and(|text| text.contains("column case alone")));
+    assert!(
+        report["warnings"][0]["text"]
+            .as_str()
+            .is_some_and(|text| text.contains("column case alone"))
+    );
 }
 
 #[test]
@@ -260,17 +361,28 @@ fn nothing_to_judge_by_is_a_warning() {
 #[test]
 fn how_a_file_is_to_be_read_is_refused_where_no_file_is_read_and_where_it_makes_no_sense() {
     let place = Place::new();
-    for flags in [&["--layout", "sparkov"][..], &["--sort"], &["--delimiter", ";"], &["--epoch", "2018-01-01"]] {
+    for flags in [
+        &["--layout", "sparkov"][..],
+        &["--sort"],
+        &["--delimiter", ";"],
+        &["--epoch", "2018-01-01"],
+    ] {
         let run = place.run(&[&["train", "--from", "simulate"], flags].concat()).exits(2);
         assert!(run.stderr.contains("use --from FILE"), "{}", run.stderr);
     }
     for (flags, says) in [
         (&["--columns", "who=x"][..], "\"who\" is no column of ours"),
         (&["--columns", "amount=a,amount=b"], "--columns: amount is there twice"),
-        (&["--layout", "kaggle"], "sparkov, paysim, tabformer, banksim, ulb, fraud-detector"),
+        (
+            &["--layout", "kaggle"],
+            "sparkov, paysim, tabformer, banksim, ulb, fraud-detector",
+        ),
         (&["--delimiter", "ab"], "a separator is one character"),
         (&["--timezone", "Mars/Phobos"], "is no time zone"),
-        (&["--epoch", "yesterday"], "is not a number of seconds since 1970, or a time"),
+        (
+            &["--epoch", "yesterday"],
+            "is not a number of seconds since 1970, or a time",
+        ),
     ] {
         let run = place.run(&[&["train", "--from", "rows.csv"], flags].concat()).exits(2);
         assert!(run.stderr.contains(says), "{}", run.stderr);
@@ -280,7 +392,10 @@ fn how_a_file_is_to_be_read_is_refused_where_no_file_is_read_and_where_it_makes_
 /// The most memory that a process had so far, in bytes.
 fn peak(process: u32) -> u64 {
     let status = fs::read_to_string(format!("/proc/{process}/status")).expect("a running process");
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).expect("its peak");
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .expect("its peak");
     let kilobytes: u64 = line.trim_end_matches("kB").trim().parse().expect("a number");
     kilobytes * 1_024
 }
@@ -297,14 +412,21 @@ fn memory_grows_by_less_than_two_hundred_bytes_a_transaction() {
         for number in numbers {
             let (user, merchant, fraud) = (number * 7_919 % 100_003, number % 5_003, u8::from(number % 97 == 0));
             let at = 1_500_000_000 + number * 12;
-            writeln!(lines, "transaction-{number},user-{user},merchant-{merchant},10.50,{at},{fraud}").expect("in memory");
+            writeln!(
+                lines,
+                "transaction-{number},user-{user},merchant-{merchant},10.50,{at},{fraud}"
+            )
+            .expect("in memory");
         }
         to.write_all(lines.as_bytes()).expect("it reads");
     };
     for args in [&["import", "--check", "-"][..], &["train", "--from", "/dev/stdin"]] {
         let place = Place::new();
         let mut command = place.command(args);
-        let command = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::null());
+        let command = command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::null())
+            .stderr(Stdio::null());
         let mut child = command.spawn().expect("fraudctl starts");
         let mut input = child.stdin.take().expect("its input");
         writeln!(input, "{HEADER}").expect("it reads");

@@ -33,13 +33,16 @@ pub fn amount(text: &str, decimal_comma: bool) -> Result<Decimal, Problem> {
                  {name} separates thousands, leave it out",
                 name = if decimal_comma { "comma" } else { "point" }
             ),
-            _ => format!("has more than {MAX_FRACTION_DIGITS} digits after the decimal point, which the API refuses too"),
+            _ => {
+                format!("has more than {MAX_FRACTION_DIGITS} digits after the decimal point, which the API refuses too")
+            }
         };
         return Err(Problem::new("too many decimals", what));
     }
     let whole = whole.trim_start_matches('0');
     if whole.len() > MAX_WHOLE_DIGITS as usize {
-        let what = format!("has more than {MAX_WHOLE_DIGITS} digits before the decimal point, which the API refuses too");
+        let what =
+            format!("has more than {MAX_WHOLE_DIGITS} digits before the decimal point, which the API refuses too");
         return Err(Problem::new("too large", what));
     }
     // As the API keeps them: zeros beyond two decimals are dropped.
@@ -160,7 +163,10 @@ mod tests {
     fn nothing_is_guessed_or_rounded() {
         for (text, says) in [
             ("12,50", "decimal comma; write 12.50, or say --decimal-comma"),
-            ("1.234", "more than 2 digits after the decimal point, which the API refuses"),
+            (
+                "1.234",
+                "more than 2 digits after the decimal point, which the API refuses",
+            ),
             ("0.30000000000000004", "more than 2 digits"),
             ("1,234", "separates thousands"),
             ("1,234.56", "separates thousands"),
@@ -191,15 +197,36 @@ mod tests {
             let told = amount(text, true).expect_err("a point");
             assert!(told.what.contains("--decimal-comma"), "{text}: {}", told.what);
         }
-        assert!(amount("1,234", true).expect_err("three").what.contains("which the API refuses"));
+        assert!(
+            amount("1,234", true)
+                .expect_err("three")
+                .what
+                .contains("which the API refuses")
+        );
     }
 
     #[test]
     fn what_a_spreadsheet_rounds_is_known() {
-        for text in ["4.00000E+15", "4E+15", "4,00000E+15", "-7.27612e+17", "1.5E-05", " 4.0E15"] {
+        for text in [
+            "4.00000E+15",
+            "4E+15",
+            "4,00000E+15",
+            "-7.27612e+17",
+            "1.5E-05",
+            " 4.0E15",
+        ] {
             assert!(is_rounded(text), "{text}");
         }
-        for text in ["1e5", "E+15", "4000000000000000", "C1E", "4.0E", "4.0E+", "a4.0E+15", "3E8"] {
+        for text in [
+            "1e5",
+            "E+15",
+            "4000000000000000",
+            "C1E",
+            "4.0E",
+            "4.0E+",
+            "a4.0E+15",
+            "3E8",
+        ] {
             assert!(!is_rounded(text), "{text}");
         }
     }

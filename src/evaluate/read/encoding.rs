@@ -8,10 +8,16 @@ pub const ENOUGH: usize = 8;
 
 const KINDS: [(&[u8], &str); 6] = [
     (b"\x1f\x8b", "compressed with gzip: unpack it first, with `gunzip`"),
-    (b"PK\x03\x04", "a ZIP archive or a spreadsheet: unpack it, or save the sheet as \"CSV UTF-8\""),
+    (
+        b"PK\x03\x04",
+        "a ZIP archive or a spreadsheet: unpack it, or save the sheet as \"CSV UTF-8\"",
+    ),
     (b"\xd0\xcf\x11\xe0", "a spreadsheet: save the sheet as \"CSV UTF-8\""),
     (b"PAR1", "a Parquet file: write it as CSV first"),
-    (b"\x28\xb5\x2f\xfd", "compressed with zstd: unpack it first, with `unzstd`"),
+    (
+        b"\x28\xb5\x2f\xfd",
+        "compressed with zstd: unpack it first, with `unzstd`",
+    ),
     (b"%PDF", "a PDF document: a text file is needed"),
 ];
 

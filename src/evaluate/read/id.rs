@@ -1,6 +1,7 @@
 //! Ids and names as files have them.
 
-use fraud::transaction::{MAX_ID_CHARS, MAX_TEXT_CHARS, UNKNOWN};
+use fraud::text::{TextError, check_id, check_text};
+use fraud::transaction::UNKNOWN;
 
 use super::amount::is_rounded;
 use super::fault::Problem;
@@ -17,7 +18,7 @@ const SHEET_ERRORS: [&str; 6] = ["#NAME?", "#REF!", "#VALUE!", "#DIV/0!", "#NUM!
 ///
 /// It is none that the API takes, stands for nothing, or is the shadow of one that a spreadsheet has spoilt.
 pub fn id(text: &str) -> Result<&str, Problem> {
-    check_id(text)?;
+    check_id(text).map_err(refused)?;
     spoilt(text)?;
     Ok(text)
 }
@@ -31,40 +32,21 @@ pub fn name(text: &str) -> Result<&str, Problem> {
     if text.trim().is_empty() {
         return Ok(UNKNOWN);
     }
-    check(text, MAX_TEXT_CHARS)?;
+    check_text(text).map_err(refused)?;
     spoilt(text)?;
     Ok(text)
 }
 
-/// The rule for ids, which is that of the API: the one place where files meet it.
-fn check_id(text: &str) -> Result<(), Problem> {
-    if text.trim().is_empty() {
-        return Err(Problem::new("no id", "is no id: nothing of it can be seen"));
-    }
-    check(text, MAX_ID_CHARS)?;
-    if text.trim() != text {
-        let what = "has blanks around it, and an id is taken as it stands; remove them";
-        return Err(Problem::new("blanks around", what));
-    }
-    Ok(())
-}
-
-fn check(text: &str, longest: usize) -> Result<(), Problem> {
-    // Zero-width characters, marks of direction, and the like: two ids that look the same would be two.
-    let hidden = |c: char| {
-        c.is_control()
-            || matches!(c, '\u{ad}' | '\u{34f}' | '\u{61c}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}'
-                | '\u{180b}'..='\u{180f}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
-                | '\u{3164}' | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{ffa0}' | '\u{fff0}'..='\u{fffb}'
-                | '\u{1d173}'..='\u{1d17a}' | '\u{e0000}'..='\u{e0fff}')
+/// The API's rule for texts is that of files.
+fn refused(error: TextError) -> Problem {
+    let reason = match error {
+        TextError::Empty | TextError::NothingVisible => "empty",
+        TextError::TooLong(_) => "too long",
+        TextError::Character(..) => "a character that cannot be seen",
+        TextError::BlanksAround => "blanks around",
+        TextError::MarkFirst => "a combining mark in front",
     };
-    if text.chars().any(hidden) {
-        return Err(Problem::new("invisible characters", "has characters in it that cannot be seen; remove them"));
-    }
-    if text.len() > longest && text.chars().count() > longest {
-        return Err(Problem::new("too long", format!("is longer than {longest} characters")));
-    }
-    Ok(())
+    Problem::new(reason, error.to_string())
 }
 
 /// Refuses what is no id of the system that the file comes from, but stands where one was.
@@ -92,7 +74,16 @@ mod tests {
 
     #[test]
     fn an_id_is_taken_as_it_stands() {
-        for text in ["t-1", "4000000000000000", "a b", "\u{e9}", "O'Hara", "null-1", "1e5", "#1"] {
+        for text in [
+            "t-1",
+            "4000000000000000",
+            "a b",
+            "\u{e9}",
+            "O'Hara",
+            "null-1",
+            "1e5",
+            "#1",
+        ] {
             assert_eq!(id(text), Ok(text));
         }
     }
@@ -100,15 +91,15 @@ mod tests {
     #[test]
     fn ids_that_are_none_are_refused() {
         for (text, reason) in [
-            ("", "no id"),
-            ("  ", "no id"),
+            ("", "empty"),
+            ("  ", "empty"),
             (" t-77", "blanks around"),
             ("t-77 ", "blanks around"),
-            ("t-77\u{a0}", "blanks around"),
-            ("t\u{200b}77", "invisible characters"),
-            ("\u{202e}t-77", "invisible characters"),
-            ("\u{feff}t-77", "invisible characters"),
-            ("t\n77", "invisible characters"),
+            ("t-77\u{a0}", "a character that cannot be seen"),
+            ("t\u{200b}77", "a character that cannot be seen"),
+            ("\u{202e}t-77", "a character that cannot be seen"),
+            ("\u{feff}t-77", "a character that cannot be seen"),
+            ("t\n77", "a character that cannot be seen"),
             ("4.00000E+15", "rounded by a spreadsheet"),
             ("4,5E+15", "rounded by a spreadsheet"),
             ("########", "an error of a spreadsheet"),

@@ -25,7 +25,8 @@ impl Ids {
             return Some(u64::from(*first));
         }
         let line = u32::try_from(line).unwrap_or(u32::MAX);
-        self.seen.insert_unique(hash, [low, high, rest, line], |[a, b, ..]| whole(*a, *b));
+        self.seen
+            .insert_unique(hash, [low, high, rest, line], |[a, b, ..]| whole(*a, *b));
         None
     }
 }
@@ -48,7 +49,10 @@ mod tests {
         for line in 0..20_000 {
             assert_eq!(ids.add(&format!("t-{line}"), line), None);
         }
-        assert_eq!((ids.add("t-7", 20_000), ids.add("t-19999", 20_001)), (Some(7), Some(19_999)));
+        assert_eq!(
+            (ids.add("t-7", 20_000), ids.add("t-19999", 20_001)),
+            (Some(7), Some(19_999))
+        );
         assert_eq!(ids.add("", 20_002), None);
     }
 }

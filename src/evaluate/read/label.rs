@@ -41,12 +41,16 @@ pub fn said(text: &str) -> Result<bool, String> {
         "true" | "false" | "yes" | "no" | "y" | "n" | "t" | "f" | "1" | "0" | "1.0" | "0.0" => {
             "; it does not say whether fraud is meant or its absence"
         }
-        "legitimate" | "genuine" | "honest" | "good" | "valid" | "normal" | "okay" | "clean" => "; write ok if that is meant",
+        "legitimate" | "genuine" | "honest" | "good" | "valid" | "normal" | "okay" | "clean" => {
+            "; write ok if that is meant"
+        }
         "fraudulent" | "bad" | "scam" | "confirmed fraud" => "; write fraud if that is meant",
         "chargeback" | "dispute" | "disputed" | "suspicious" => "; not every one of these is fraud, so decide for each",
         _ => "",
     };
-    Err(format!("is no label; it is either fraud or ok (legit is taken as ok){hint}"))
+    Err(format!(
+        "is no label; it is either fraud or ok (legit is taken as ok){hint}"
+    ))
 }
 
 #[cfg(test)]
@@ -75,7 +79,17 @@ mod tests {
         for text in ["ok", "OK", "Ok", "legit", "LEGIT"] {
             assert_eq!(said(text), Ok(false), "{text}");
         }
-        for text in ["TRUE", "1", "0", "yes", "chargeback", "", "perhaps", "not fraud", "fraud?"] {
+        for text in [
+            "TRUE",
+            "1",
+            "0",
+            "yes",
+            "chargeback",
+            "",
+            "perhaps",
+            "not fraud",
+            "fraud?",
+        ] {
             let told = said(text).expect_err(text);
             assert!(told.contains("either fraud or ok"), "{text}: {told}");
         }

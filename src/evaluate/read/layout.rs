@@ -165,7 +165,14 @@ impl Layout {
                 (Column::Merchant, &["merchant", "merchant_name", "merchant_id"]),
                 (
                     Column::Amount,
-                    &["amount", "transaction_amt", "transaction_amount", "order_amt", "order_price", "price"],
+                    &[
+                        "amount",
+                        "transaction_amt",
+                        "transaction_amount",
+                        "order_amt",
+                        "order_price",
+                        "price",
+                    ],
                 ),
                 (Column::Timestamp, &["event_timestamp"]),
                 (Column::Fraud, &["event_label"]),
@@ -227,7 +234,9 @@ impl Layout {
     pub fn of<T: AsRef<str>>(names: &[T]) -> Option<Self> {
         let names: Vec<String> = names.iter().map(|name| normal(name.as_ref())).collect();
         let has = |mark: &&str| names.iter().any(|name| name == mark);
-        Self::ALL.into_iter().find(|layout| layout.marks().iter().all(|mark| has(mark)))
+        Self::ALL
+            .into_iter()
+            .find(|layout| layout.marks().iter().all(|mark| has(mark)))
     }
 }
 
@@ -290,7 +299,11 @@ pub fn told_separator(delimiter: u8, other: u8) -> Fault {
 pub fn other_separator(names: &[String], delimiter: u8, makes_sense: impl Fn(&[String]) -> bool) -> Option<u8> {
     let line = names.join(&char::from(delimiter).to_string());
     let split = |by: u8| line.split(char::from(by)).map(str::to_owned).collect::<Vec<_>>();
-    let others = || [b',', b';', b'\t', b'|'].into_iter().filter(|other| *other != delimiter);
+    let others = || {
+        [b',', b';', b'\t', b'|']
+            .into_iter()
+            .filter(|other| *other != delimiter)
+    };
     others()
         .find(|other| makes_sense(&split(*other)))
         .or_else(|| others().find(|other| names.len() == 1 && split(*other).len() > 2))
@@ -306,7 +319,10 @@ fn resolve(names: &[String], layout: Option<Layout>, told: &[(Column, String)]) 
             }
             if Column::ALL.iter().all(|column| column.name() != name) {
                 let name = shown(names[index].trim());
-                return Err(format!("the column {name} is not known; the columns are {}; {PASS_OVER}", ours()));
+                return Err(format!(
+                    "the column {name} is not known; the columns are {}; {PASS_OVER}",
+                    ours()
+                ));
             }
         }
     }
@@ -314,12 +330,15 @@ fn resolve(names: &[String], layout: Option<Layout>, told: &[(Column, String)]) 
     for column in Column::ALL {
         let by_user = told.iter().find(|(of, _)| *of == column).map(|(_, name)| name.as_str());
         let found = match by_user {
-            Some(name) => Some(composed(names, &normal, column, name)?.ok_or_else(|| {
-                format!("there is no column {}; the file has {}", shown(name), listed(names))
-            })?),
+            Some(name) => Some(
+                composed(names, &normal, column, name)?
+                    .ok_or_else(|| format!("there is no column {}; the file has {}", shown(name), listed(names)))?,
+            ),
             None => {
                 let of_layout = layout.map(Layout::columns).unwrap_or_default().iter();
-                let candidates = of_layout.filter(|(of, _)| *of == column).flat_map(|(_, names)| names.iter().copied());
+                let candidates = of_layout
+                    .filter(|(of, _)| *of == column)
+                    .flat_map(|(_, names)| names.iter().copied());
                 let mut found = None;
                 for name in candidates.chain([column.name()]) {
                     if found.is_none() {
@@ -346,7 +365,11 @@ fn resolve(names: &[String], layout: Option<Layout>, told: &[(Column, String)]) 
             listed(names),
             name = column.name()
         )),
-        Some(column) => Err(format!("there is no column {:?}; the columns are {}", column.name(), ours())),
+        Some(column) => Err(format!(
+            "there is no column {:?}; the columns are {}",
+            column.name(),
+            ours()
+        )),
     }
 }
 
@@ -371,7 +394,9 @@ fn place(names: &[String], normal: &[String], name: &str) -> Result<Option<usize
     };
     // A name that is written with capitals means the very one; our own and the layouts' are written without.
     if name != self::normal(name) {
-        let exact = (0..names.len()).filter(|index| names[*index].trim() == name.trim()).collect();
+        let exact = (0..names.len())
+            .filter(|index| names[*index].trim() == name.trim())
+            .collect();
         if let Some(found) = only(exact)? {
             return Ok(Some(found));
         }
@@ -411,34 +436,67 @@ mod tests {
     }
 
     fn refused(line: &str, layout: Option<Layout>, told: &[(Column, &str)]) -> String {
-        let told: Vec<(Column, String)> = told.iter().map(|(column, name)| (*column, (*name).to_owned())).collect();
-        places(&header(line), b',', layout, &told).expect_err("refused").to_string()
+        let told: Vec<(Column, String)> = told
+            .iter()
+            .map(|(column, name)| (*column, (*name).to_owned()))
+            .collect();
+        places(&header(line), b',', layout, &told)
+            .expect_err("refused")
+            .to_string()
     }
 
     const OURS: &str = "transaction_id,user_id,merchant,amount,timestamp";
 
     #[test]
     fn our_own_names_are_known_without_regard_to_case_and_blanks() {
-        let places = places(&header(" Transaction ID,USER_ID,Merchant,amount ,time-stamp"), b',', None, &[]);
+        let places = places(
+            &header(" Transaction ID,USER_ID,Merchant,amount ,time-stamp"),
+            b',',
+            None,
+            &[],
+        );
         assert!(places.is_err());
-        let found = super::places(&header(" Transaction ID,USER_ID,Merchant,amount ,TimeStamp"), b',', None, &[]);
+        let found = super::places(
+            &header(" Transaction ID,USER_ID,Merchant,amount ,TimeStamp"),
+            b',',
+            None,
+            &[],
+        );
         assert_eq!(found.expect("known")[Column::Timestamp.index()], [4]);
     }
 
     #[test]
     fn a_header_that_makes_no_sense_is_told_with_the_way_out() {
         for (line, says) in [
-            ("transaction_id,user_id,merchant,amount", "there is no column \"timestamp\"; the columns are"),
-            (&*format!("{OURS},labeled_at"), "the column \"labeled_at\" is not known; the columns are"),
+            (
+                "transaction_id,user_id,merchant,amount",
+                "there is no column \"timestamp\"; the columns are",
+            ),
+            (
+                &*format!("{OURS},labeled_at"),
+                "the column \"labeled_at\" is not known; the columns are",
+            ),
             (&*format!("{OURS},AMOUNT"), "the column \"amount\" is there twice"),
             (&*format!(",{OURS}"), "column number 1 has no name; --columns"),
             (&*format!("{OURS},"), "column number 6 has no name"),
-            (&*OURS.replace(',', ";"), "separated by `;`, not by a comma: say --delimiter ';'"),
-            (&*OURS.replace(',', "\t"), "separated by a tab, not by a comma: say --delimiter tab"),
+            (
+                &*OURS.replace(',', ";"),
+                "separated by `;`, not by a comma: say --delimiter ';'",
+            ),
+            (
+                &*OURS.replace(',', "\t"),
+                "separated by a tab, not by a comma: say --delimiter tab",
+            ),
             (&*OURS.replace(',', "|"), "say --delimiter '|'"),
             ("sep=;", "spreadsheet's note"),
-            ("step,type,amount,nameOrig,nameDest,isFraud", "this looks like the layout paysim: say --layout paysim"),
-            (",trans_date_trans_time,cc_num,merchant,amt,trans_num,is_fraud", "say --layout sparkov"),
+            (
+                "step,type,amount,nameOrig,nameDest,isFraud",
+                "this looks like the layout paysim: say --layout paysim",
+            ),
+            (
+                ",trans_date_trans_time,cc_num,merchant,amt,trans_num,is_fraud",
+                "say --layout sparkov",
+            ),
         ] {
             let told = refused(line, None, &[]);
             assert!(told.starts_with("line 1: ") && told.contains(says), "{line}: {told}");
@@ -457,12 +515,19 @@ mod tests {
         assert_eq!(found[Column::Timestamp.index()], [2, 3]);
         assert_eq!(found[Column::Merchant.index()], [7]);
         assert!(found[Column::TransactionId.index()].is_empty());
-        let told = refused("a,amt,amt,timestamp", None, &[(Column::Amount, "amt"), (Column::UserId, "a")]);
+        let told = refused(
+            "a,amt,amt,timestamp",
+            None,
+            &[(Column::Amount, "amt"), (Column::UserId, "a")],
+        );
         assert!(told.contains("\"amt\" is there twice"), "{told}");
         let told = refused("a,b", None, &[(Column::Amount, "amt")]);
         assert!(told.contains("there is no column \"amt\"; the file has a, b"), "{told}");
         let told = refused("a,amt,timestamp", None, &[(Column::Amount, "amt")]);
-        assert!(told.contains("no column is user_id; name one with --columns user_id=NAME"), "{told}");
+        assert!(
+            told.contains("no column is user_id; name one with --columns user_id=NAME"),
+            "{told}"
+        );
         let exact = [(Column::UserId, "User".to_owned())];
         let found = places(&header("user,User,amount,timestamp"), b',', None, &exact).expect("known");
         assert_eq!(found[Column::UserId.index()], [1]);
@@ -471,10 +536,22 @@ mod tests {
     #[test]
     fn a_layout_is_found_by_its_columns_and_knows_them() {
         for (layout, line) in [
-            (Layout::Sparkov, ",trans_date_trans_time,cc_num,merchant,category,amt,trans_num,unix_time,is_fraud"),
-            (Layout::Paysim, "step,type,amount,nameOrig,oldbalanceOrg,nameDest,isFraud,isFlaggedFraud"),
-            (Layout::Tabformer, "User,Card,Year,Month,Day,Time,Amount,Use Chip,Merchant Name,Merchant City,Is Fraud?"),
-            (Layout::Banksim, "step,customer,age,gender,zipcodeOri,merchant,zipMerchant,category,amount,fraud"),
+            (
+                Layout::Sparkov,
+                ",trans_date_trans_time,cc_num,merchant,category,amt,trans_num,unix_time,is_fraud",
+            ),
+            (
+                Layout::Paysim,
+                "step,type,amount,nameOrig,oldbalanceOrg,nameDest,isFraud,isFlaggedFraud",
+            ),
+            (
+                Layout::Tabformer,
+                "User,Card,Year,Month,Day,Time,Amount,Use Chip,Merchant Name,Merchant City,Is Fraud?",
+            ),
+            (
+                Layout::Banksim,
+                "step,customer,age,gender,zipcodeOri,merchant,zipMerchant,category,amount,fraud",
+            ),
             (Layout::Ulb, "Time,V1,V28,Amount,Class"),
             (Layout::FraudDetector, "EVENT_TIMESTAMP,EVENT_LABEL,ENTITY_ID,order_amt"),
         ] {
@@ -484,7 +561,11 @@ mod tests {
             for column in [Column::Amount, Column::Timestamp, Column::Fraud] {
                 assert!(!found[column.index()].is_empty(), "{layout}: {}", column.name());
             }
-            assert_eq!(found[Column::UserId.index()].is_empty(), !layout.has_users(), "{layout}");
+            assert_eq!(
+                found[Column::UserId.index()].is_empty(),
+                !layout.has_users(),
+                "{layout}"
+            );
         }
         assert_eq!(Layout::of(&header(OURS)), None);
     }

@@ -162,12 +162,15 @@ impl<'a> Reader<'a> {
         let faulty = |column: Column, problem: Problem| {
             let index = at(column).unwrap_or_default();
             let shown = shown(&self.whole(column));
-            self.rows.fault(index, problem.reason, format!("{shown} {}", problem.what))
+            self.rows
+                .fault(index, problem.reason, format!("{shown} {}", problem.what))
         };
         let line = || format!("line-{}", self.rows.line());
 
         let transaction_id = match value(Column::TransactionId) {
-            Some(text) => id(text).map_err(|problem| faulty(Column::TransactionId, problem))?.to_owned(),
+            Some(text) => id(text)
+                .map_err(|problem| faulty(Column::TransactionId, problem))?
+                .to_owned(),
             None => line(),
         };
         let user_id = match value(Column::UserId) {
@@ -191,8 +194,8 @@ impl<'a> Reader<'a> {
             moment.map_err(|problem| faulty(column, problem))
         };
         let timestamp = when(Column::Timestamp, previous)?;
-        let fraud = label::fraud(value(Column::Fraud).unwrap_or_default())
-            .map_err(|problem| faulty(Column::Fraud, problem))?;
+        let fraud =
+            label::fraud(value(Column::Fraud).unwrap_or_default()).map_err(|problem| faulty(Column::Fraud, problem))?;
         let labelled_at = match value(Column::LabelledAt) {
             None => fraud.map(|_| LABEL_DELAY.saturating_add(timestamp)),
             Some(text) if text.trim().is_empty() => None,
@@ -200,14 +203,22 @@ impl<'a> Reader<'a> {
         };
         if labelled_at.is_some_and(|at| at < timestamp) {
             let what = format!("is before the payment itself, at {}", moment(timestamp));
-            return Err(faulty(Column::LabelledAt, Problem::new("a label before the payment", what)));
+            return Err(faulty(
+                Column::LabelledAt,
+                Problem::new("a label before the payment", what),
+            ));
         }
         let scenario = match value(Column::Scenario).unwrap_or_default() {
             "" | "0" | "0.0" => 0,
             "1" | "1.0" => 1,
             "2" | "2.0" => 2,
             "3" | "3.0" => 3,
-            _ => return Err(faulty(Column::Scenario, Problem::new("no scenario", "is not 0, 1, 2 or 3"))),
+            _ => {
+                return Err(faulty(
+                    Column::Scenario,
+                    Problem::new("no scenario", "is not 0, 1, 2 or 3"),
+                ));
+            }
         };
         let (merchant, location) = (name(Column::Merchant)?, name(Column::Location)?);
         if let Some(index) = at(Column::TransactionId)
@@ -292,7 +303,9 @@ impl<'a> Reader<'a> {
                 self.clock.unit.name(),
             ));
             if let Some(looks) = Layout::of(self.rows.names()) {
-                fault.what.push_str(&format!("; this looks like the layout {looks}: say --layout {looks}"));
+                fault
+                    .what
+                    .push_str(&format!("; this looks like the layout {looks}: say --layout {looks}"));
             }
         } else {
             fault.what.push_str(": is that when the payment was made?");

@@ -388,7 +388,11 @@ mod tests {
     }
 
     fn lines(text: &str) -> Vec<u64> {
-        rows(text.as_bytes()).expect("rows").into_iter().map(|(line, _)| line).collect()
+        rows(text.as_bytes())
+            .expect("rows")
+            .into_iter()
+            .map(|(line, _)| line)
+            .collect()
     }
 
     #[test]
@@ -404,7 +408,8 @@ mod tests {
 
     #[test]
     fn values_are_what_stands_there() {
-        let found = rows(b"\xef\xbb\xbfa,b,c\n \"\"x,\"1,\"\"2\"\"\",\n,19\" tv,\"\"\n").expect_err("a quote after blanks");
+        let found =
+            rows(b"\xef\xbb\xbfa,b,c\n \"\"x,\"1,\"\"2\"\"\",\n,19\" tv,\"\"\n").expect_err("a quote after blanks");
         assert!(found.contains("line 2, column a: a quote after blanks"), "{found}");
         let found = rows(b"\xef\xbb\xbfa,b,c\n x ,\"1,\"\"2\"\"\",\n,19\" tv,\"\"\n").expect("rows");
         assert_eq!(found[0].1, [" x ", "1,\"2\"", ""]);
@@ -414,13 +419,23 @@ mod tests {
     #[test]
     fn an_open_quote_is_told_with_the_line_where_it_opens() {
         let told = rows(b"id,label,note\nq-1,fraud,\"19 inch tv\nq-2,ok,x\nq-3,fraud,y\n").expect_err("open");
-        assert!(told.starts_with("line 2, column note: the quote that opens here is never closed"), "{told}");
+        assert!(
+            told.starts_with("line 2, column note: the quote that opens here is never closed"),
+            "{told}"
+        );
         let told = rows(b"id,label,note\r\nq-0,ok,\r\nq-1,fraud,\"19 inch\r\nq-2,ok,22\" tv\r\n").expect_err("open");
-        assert!(told.starts_with("line 3, column note: ") && told.contains("on line 4"), "{told}");
+        assert!(
+            told.starts_with("line 3, column note: ") && told.contains("on line 4"),
+            "{told}"
+        );
         let told = rows(b"id,\"label\n1,2\n").expect_err("open");
         assert!(told.starts_with("line 1: the quote"), "{told}");
         let long = format!("a,b\n1,\"{}", "x".repeat(LONGEST));
-        assert!(rows(long.as_bytes()).expect_err("long").starts_with("line 2, column b: more than"));
+        assert!(
+            rows(long.as_bytes())
+                .expect_err("long")
+                .starts_with("line 2, column b: more than")
+        );
     }
 
     #[test]

@@ -16,7 +16,8 @@ pub const EARLIEST: u64 = 315_532_800;
 
 const DAY: i64 = 86_400;
 
-const TAKEN: &str = "a number of seconds since 1970, or a time such as 2018-04-01T12:30:00Z or 2018-04-01 12:30:00+02:00";
+const TAKEN: &str =
+    "a number of seconds since 1970, or a time such as 2018-04-01T12:30:00Z or 2018-04-01 12:30:00+02:00";
 
 /// What a number stands for in a column of times.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -123,7 +124,8 @@ impl Clock {
     /// It is no moment, or one of which it is not certain when it was. No unit and no zone is guessed.
     pub fn read(&self, text: &str, previous: u64) -> Result<u64, Problem> {
         let text = text.trim_matches(' ');
-        if text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.')) {
+        if text.starts_with(|c: char| c.is_ascii_digit()) && text.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'.'))
+        {
             return self.counted(text);
         }
         if is_rounded(text) {
@@ -176,7 +178,10 @@ impl Clock {
             }
             _ => Problem::new(
                 "no time",
-                format!("is after the year 2200 as a number of {}; say with --time-unit what it counts", self.unit.name()),
+                format!(
+                    "is after the year 2200 as a number of {}; say with --time-unit what it counts",
+                    self.unit.name()
+                ),
             ),
         })
     }
@@ -290,7 +295,8 @@ impl Rest<'_> {
             "" => None,
             text => Some(offset(text)?),
         };
-        let [hour, minute, within] = [hour, minute, second.min(59)].map(|number| i8::try_from(number).unwrap_or_default());
+        let [hour, minute, within] =
+            [hour, minute, second.min(59)].map(|number| i8::try_from(number).unwrap_or_default());
         let days = days_since_1970(date);
         Some(Civil {
             seconds: days * DAY + i64::from(hour) * 3_600 + i64::from(minute) * 60 + second,
@@ -343,7 +349,9 @@ fn offset(text: &str) -> Option<i64> {
 
 /// A moment in UTC, for people.
 pub fn moment(seconds: u64) -> String {
-    let timestamp = i64::try_from(seconds).ok().and_then(|at| jiff::Timestamp::from_second(at).ok());
+    let timestamp = i64::try_from(seconds)
+        .ok()
+        .and_then(|at| jiff::Timestamp::from_second(at).ok());
     timestamp.map_or_else(
         || format!("{seconds} s"),
         |at| TimeZone::UTC.to_datetime(at).to_string().replace('T', " "),
@@ -485,7 +493,17 @@ mod tests {
     #[test]
     fn spans_are_told_for_people() {
         let spans = [1, 119, 742, 7_199, 90_000, 172_800].map(span);
-        assert_eq!(spans, ["1 second", "119 seconds", "12 minutes", "119 minutes", "25 hours", "2 days"]);
+        assert_eq!(
+            spans,
+            [
+                "1 second",
+                "119 seconds",
+                "12 minutes",
+                "119 minutes",
+                "25 hours",
+                "2 days"
+            ]
+        );
     }
 
     proptest! {

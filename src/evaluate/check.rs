@@ -297,7 +297,7 @@ mod tests {
         let mut text = format!("{HEADER}{header}\n");
         for number in 0..2_000_u64 {
             let fraud = number % 20 == 7;
-            let at = 1_500_000_000 + number * 4_320 + number % 59;
+            let at = 1_500_000_000 + number * 4_337 + number % 59;
             let (user, merchant, cents) = (number % 83, number % 41, number % 97);
             let row = format!(
                 "t-{number},u-{user},m-{merchant},10.{cents:02},{at},{}",

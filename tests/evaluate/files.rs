@@ -44,7 +44,7 @@ fn a_mistake_is_named_with_its_line_and_column_also_where_lines_end_in_cr_lf() {
     for end in ["\n", "\r\n"] {
         for (line, says) in [
             ("t,u,m,x,1500000001,1", "line 5, column amount: \"x\""),
-            ("t,u,m,12,50,1500000001,1", "line 5: 7 values, but the header has 6"),
+            ("t,u,m,12,50,1500000001,1", "line 5: 8 values, but the header has 7"),
             (
                 "t,u,m,\"12,50\",1500000001,1",
                 "line 5, column amount: \"12,50\" has a decimal comma; write 12.50",
@@ -74,8 +74,10 @@ fn a_mistake_is_named_with_its_line_and_column_also_where_lines_end_in_cr_lf() {
                 "line 5, column merchant: the quote that opens here is never closed",
             ),
         ] {
-            let text = format!("{HEADER}\ns,u,\"two\n\nlines\",1.50,1500000000,1\n{line}\n").replace('\n', end);
-            let told = Place::with("rows.csv", text).refuses(&[]);
+            let text = format!("{HEADER},note\ns,u,m,1.50,1500000000,1,\"two\n\nlines\"\n{line},x\n");
+            let place = Place::with("rows.csv", text.replace('\n', end));
+            // The note is passed over.
+            let told = place.refuses(&["--columns", "amount=amount"]);
             assert!(told.contains(says), "{line}: {told}");
         }
     }

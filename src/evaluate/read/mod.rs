@@ -143,7 +143,6 @@ impl<'a> Reader<'a> {
             self.check_times()?;
             return Ok(None);
         }
-        let record = self.record()?;
         if let Some((line, column)) = self.rows.swallowed(|values| self.is_a_row(values)) {
             let what = format!(
                 "the quoted value that opens here holds line {line}, which looks like a line of its own; is there a quote \
@@ -151,6 +150,7 @@ impl<'a> Reader<'a> {
             );
             return Err(self.rows.fault(column, "a quote that holds whole lines", what).into());
         }
+        let record = self.record()?;
         self.check_order(&record)?;
         self.note_time(record.timestamp);
         Ok(Some(record))

@@ -406,7 +406,9 @@ fn rules(path: &Path) -> Result<String, ConfigError> {
         why,
     };
     let text = std::fs::read_to_string(path).map_err(|why| refused(why.to_string()))?;
-    let rules = fraud::Rules::parse(&text).map_err(|why| refused(why.to_string()))?;
+    // The mark that some editors put before UTF-8 text.
+    let text = text.trim_start_matches('\u{feff}');
+    let rules = fraud::Rules::parse(text).map_err(|why| refused(why.to_string()))?;
     let canonical = rules.to_json();
     if canonical.len() > LONGEST_PARAMETER {
         let why = format!(

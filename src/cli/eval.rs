@@ -1,7 +1,7 @@
 use super::exit::Exit;
 use super::simulate::{self, SizeArgs, bar};
 use super::target::TargetArgs;
-use super::{json, print};
+use super::{json, print, source};
 use clap::Args;
 use evaluate::protocol::{CARDS_A_DAY, Verdict};
 use evaluate::{Evaluation, Size, curves};
@@ -79,8 +79,7 @@ pub fn run(args: &EvalArgs) -> Result<(), Exit> {
 
 /// Reads a rules file and checks it.
 pub fn read_rules(file: &Path) -> Result<Rules, Exit> {
-    let text =
-        std::fs::read_to_string(file).map_err(|why| Exit::failed(format!("cannot read {}: {why}", file.display())))?;
+    let text = source::text(file).map_err(|why| Exit::failed(format!("cannot read {}: {why}", file.display())))?;
     Rules::parse(&text).map_err(|why| Exit::failed(format!("{}: {why}", file.display())))
 }
 

@@ -1,7 +1,7 @@
 use super::deploy::outputs;
 use super::exit::{self, Exit};
 use super::scope::{Scope, ScopeArgs};
-use super::{json, print};
+use super::{json, print, source};
 use crate::operate::label::{Counters, Label, LabelError, Labelled, Labeller};
 use crate::operate::label_file::{self, Row};
 use crate::resource::chain;
@@ -24,12 +24,15 @@ pub struct LabelArgs {
     /// The transaction's id
     #[arg(required_unless_present = "file", requires = "label")]
     transaction: Option<String>,
-    /// What it was: fraud or ok
+    /// What it was: fraud or ok, in capitals or not; legit is ok
     #[arg(value_parser = |text: &str| text.parse::<Label>())]
     label: Option<Label>,
-    /// Label many: comma-separated values whose first line names the columns transaction_id and label
+    /// Label many: separated values whose first line names the columns transaction_id and label
     #[arg(long, value_name = "FILE", conflicts_with_all = ["transaction", "label"])]
     file: Option<PathBuf>,
+    /// What separates the file's values, where it is no comma: one character, or tab
+    #[arg(long, value_name = "CHARACTER", requires = "file", value_parser = source::delimiter)]
+    delimiter: Option<u8>,
     #[command(flatten)]
     scope: ScopeArgs,
     /// Print one JSON document
@@ -39,7 +42,8 @@ pub struct LabelArgs {
 
 pub async fn run(args: LabelArgs) -> Result<(), Exit> {
     // Before anything is started for it.
-    let rows = args.file.as_deref().map(read).transpose()?;
+    let delimiter = args.delimiter.unwrap_or(b',');
+    let rows = args.file.as_deref().map(|file| read(file, delimiter)).transpose()?;
     let progress = Progress::new();
     let scope = args.scope.open_deployed(&progress).await?;
     let outputs = outputs(&scope, &scope.store().await?);
@@ -67,10 +71,10 @@ pub async fn run(args: LabelArgs) -> Result<(), Exit> {
     }
 }
 
-fn read(path: &Path) -> Result<Vec<Row>, Exit> {
+fn read(path: &Path, delimiter: u8) -> Result<Vec<Row>, Exit> {
     let cannot = |why: String| Exit::failed(format!("{}: {why}; nothing was labelled", path.display()));
     let file = std::fs::File::open(path).map_err(|why| cannot(why.to_string()))?;
-    label_file::parse(file).map_err(|why| cannot(chain(&why)))
+    label_file::parse(file, delimiter).map_err(|why| cannot(chain(&why)))
 }
 
 fn now() -> u64 {

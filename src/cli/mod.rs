@@ -8,6 +8,7 @@ mod down;
 mod duration;
 mod eval;
 mod exit;
+mod import;
 mod interrupted;
 mod json;
 mod label;
@@ -20,6 +21,7 @@ mod rules;
 mod scope;
 mod send;
 mod simulate;
+mod source;
 mod state;
 mod status;
 mod stop;
@@ -73,6 +75,8 @@ enum Command {
     Eval(eval::EvalArgs),
     /// Fit the rules to transactions of which it is known whether they were fraud
     Train(Box<train::TrainArgs>),
+    /// Check a file of transactions: what is in it, and what in it is wrong
+    Import(Box<import::ImportArgs>),
     /// Show, mend and move what is remembered
     State(state::StateArgs),
     /// Start, stop or reset the local AWS
@@ -136,6 +140,7 @@ async fn run(command: Command, stop: &stop::Stop) -> Result<(), Exit> {
         Command::Simulate(args) => simulate::run(&args),
         Command::Eval(args) => eval::run(&args),
         Command::Train(args) => train::run(*args).await,
+        Command::Import(args) => import::run(&args),
         Command::State(args) => state::run(&args, stop).await,
         Command::Local(args) => local::run(args).await,
     }

@@ -1,7 +1,7 @@
 use super::deploy::outputs;
 use super::exit::{self, Exit};
 use super::scope::{Scope, ScopeArgs};
-use super::{confirm, duration, json, print};
+use super::{confirm, duration, json, print, source};
 use crate::operate::dry_run::{self, Changed, DryRun, Side};
 use crate::operate::records;
 use crate::operate::rules::{self, Deployed, Difference, KNOWN_WITHIN_SECONDS, Source};
@@ -114,7 +114,7 @@ impl Candidate {
             return Ok(Rules::builtin().clone());
         };
         let cannot = |why: String| Exit::failed(format!("{} cannot be used: {why}", path.display()));
-        let text = std::fs::read_to_string(path).map_err(|why| cannot(why.to_string()))?;
+        let text = source::text(path).map_err(cannot)?;
         Rules::parse(&text).map_err(|why| cannot(why.to_string()))
     }
 }

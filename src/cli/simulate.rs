@@ -2,7 +2,7 @@ use super::exit::{self, Exit};
 use super::print;
 use super::target::{Target, TargetArgs};
 use clap::Args;
-use evaluate::csv::{CsvError, Writer};
+use evaluate::write::{WriteError, Writer};
 use evaluate::{Record, Size, simulate};
 use indicatif::{ProgressBar, ProgressStyle};
 use std::io::ErrorKind;
@@ -70,9 +70,9 @@ pub fn seed(text: &str) -> Result<u64, String> {
 
 pub fn run(args: &SimulateArgs) -> Result<(), Exit> {
     let to_stdout = args.out == Path::new("-");
-    let failed = |why: CsvError| match &why {
+    let failed = |why: WriteError| match &why {
         // `fraudctl simulate | head`: there is nobody left to tell.
-        CsvError::Io(io) if to_stdout && io.kind() == ErrorKind::BrokenPipe => Exit::silent(exit::FAILED),
+        WriteError(io) if to_stdout && io.kind() == ErrorKind::BrokenPipe => Exit::silent(exit::FAILED),
         _ => Exit::failed(format!("cannot write {}: {why}", args.out.display())),
     };
     let mut target = match to_stdout {

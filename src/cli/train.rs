@@ -2,19 +2,18 @@ use super::deploy::outputs;
 use super::exit::Exit;
 use super::scope::ScopeArgs;
 use super::simulate::{self, SizeArgs, bar};
+use super::source::SourceArgs;
 use super::target::TargetArgs;
 use super::{eval, json, print};
 use crate::operate::records;
 use crate::resource::chain;
 use crate::ui::Progress;
 use clap::Args;
-use evaluate::csv::Reader;
+use evaluate::read::{Layout, Reader, Sorted};
 use evaluate::train::{Fate, HeldOut, TrainReport};
 use evaluate::{Record, Size, TrainError, TrainOptions, Trained, Trainer};
 use fraud::{Rules, Smoothing};
 use serde_json::{Value, json};
-use std::collections::HashMap;
-use std::collections::hash_map::Entry;
 use std::convert::Infallible;
 use std::fs::File;
 use std::path::{Path, PathBuf};
@@ -27,7 +26,8 @@ use std::str::FromStr;
 /// Needs no project and no AWS, unless the transactions come from the table.
 #[derive(Debug, Args)]
 pub struct TrainArgs {
-    /// Where the transactions come from: `simulate`, `table` (what is deployed), or a CSV file as `simulate` writes one
+    /// Where the transactions come from: `simulate`, `table` (what is deployed), or a CSV file: as `simulate` writes one,
+    /// or any with the flags below
     #[arg(long, value_name = "simulate|table|FILE")]
     from: Source,
     /// Which simulation, with `--from simulate` [default: 1]
@@ -49,11 +49,13 @@ pub struct TrainArgs {
     out: PathBuf,
     #[command(flatten)]
     target: TargetArgs,
-    #[command(flatten)]
-    scope: ScopeArgs,
     /// Print the report as one JSON document
     #[arg(long)]
     json: bool,
+    #[command(flatten)]
+    scope: ScopeArgs,
+    #[command(flatten)]
+    source: SourceArgs,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -92,7 +94,7 @@ pub async fn run(args: TrainArgs) -> Result<(), Exit> {
     });
     let trained = match &args.from {
         Source::Simulate => from_simulation(trainer, &args),
-        Source::File(file) => from_file(trainer, file),
+        Source::File(file) => from_file(trainer, file, &args.source),
         Source::Table => from_records(trainer, &stored(&args.scope).await?),
     }?;
     if to_stdout {
@@ -100,6 +102,13 @@ pub async fn run(args: TrainArgs) -> Result<(), Exit> {
         return print::line(trained.rules.to_json().trim_end());
     }
     args.target.write("--out", &args.out, &trained.rules.to_json())?;
+    if trained.report.held_out.is_none() {
+        print::remark(format_args!(
+            "warning: in the last {} days, which are held out, no fraud is labelled or nothing else, so that there is \
+             nothing to judge the candidate by",
+            args.hold_out
+        ));
+    }
     if args.json {
         return json::print(&document(&trained, &args.out));
     }
@@ -116,6 +125,12 @@ fn check(args: &TrainArgs) -> Result<(), Exit> {
     if args.from != Source::Simulate && (args.seed.is_some() || args.size.is_given()) {
         return Err(Exit::usage(
             "--seed, --days, --customers and --terminals say what to simulate: leave them out, or use --from simulate",
+        ));
+    }
+    if !matches!(args.from, Source::File(_)) && args.source.is_given() {
+        return Err(Exit::usage(
+            "--columns, --layout, --delimiter, --timezone, --time-unit, --epoch, --decimal-comma and --sort say how a file \
+             is to be read: leave them out, or use --from FILE",
         ));
     }
     Rules::new(&args.name, Rules::SUSPICIOUS_ABOVE, Smoothing::default(), [])
@@ -150,20 +165,35 @@ fn from_simulation(mut trainer: Trainer, args: &TrainArgs) -> Result<Trained, Ex
     finish(trainer)
 }
 
-fn from_file(mut trainer: Trainer, file: &Path) -> Result<Trained, Exit> {
+fn from_file(mut trainer: Trainer, file: &Path, how: &SourceArgs) -> Result<Trained, Exit> {
     let cannot = |why: String| Exit::failed(format!("cannot read {}: {why}", file.display()));
+    let options = how.options()?;
+    if let Some(layout) = options.layout.filter(|layout| !Layout::has_users(*layout)) {
+        return Err(Exit::usage(format!(
+            "--layout {layout}: such a file does not say who paid nor to whom, and every rule needs a user's earlier payments \
+             or a merchant's labels, so that nothing can be learned from it"
+        )));
+    }
     let source = File::open(file).map_err(|why| cannot(why.to_string()))?;
+    let mut reader = Reader::new(source, &options).map_err(|why| cannot(why.to_string()))?;
     let (mut read, mut labelled) = (0_u64, 0_u64);
-    let mut reader = Reader::new(source).map_err(|why| cannot(why.to_string()))?;
-    let mut lines = Lines::default();
-    while let Some(record) = reader.next() {
-        let record = record.map_err(|why| cannot(why.to_string()))?;
-        lines.check(&record, reader.line()).map_err(cannot)?;
+    let mut learn = |record: &Record| {
         read += 1;
         labelled += u64::from(record.fraud.is_some());
-        trainer
-            .add(&record)
-            .map_err(|why| Exit::failed(format!("{}: {why}", file.display())))?;
+        trainer.add(record).map_err(|why| cannot(why.to_string()))
+    };
+    if options.sorts() {
+        let sorted = Sorted::read(&mut reader).map_err(|why| cannot(why.to_string()))?;
+        drop(reader);
+        for record in sorted.records() {
+            learn(&record)?;
+        }
+    } else {
+        for record in &mut reader {
+            learn(&record.map_err(|why| cannot(why.to_string()))?)?;
+        }
+        // The fit needs the room that the ids take.
+        drop(reader);
     }
     if labelled == 0 {
         return Err(Exit::failed(format!(
@@ -173,41 +203,6 @@ fn from_file(mut trainer: Trainer, file: &Path) -> Result<Trained, Exit> {
     }
     print::remark(format_args!("{read} transactions, {labelled} of them labelled"));
     finish(trainer)
-}
-
-/// What one transaction alone cannot tell, and what no stored transaction can be.
-#[derive(Debug, Default)]
-struct Lines {
-    /// Where each id was first.
-    ids: HashMap<String, u64>,
-}
-
-impl Lines {
-    /// Refuses what would teach something wrong.
-    fn check(&mut self, record: &Record, line: u64) -> Result<(), String> {
-        if record.user_id.is_empty() {
-            return Err(format!(
-                "line {line}, column user_id: it is empty, but it tells whose history counts"
-            ));
-        }
-        if let Some(at) = record.labelled_at.filter(|at| *at < record.timestamp) {
-            return Err(format!(
-                "line {line}, column labelled_at: {at} is before the payment itself, at {}",
-                record.timestamp
-            ));
-        }
-        match self.ids.entry(record.transaction_id.clone()) {
-            Entry::Occupied(first) => Err(format!(
-                "line {line}, column transaction_id: {:?} is there twice; line {} has it too",
-                record.transaction_id,
-                first.get()
-            )),
-            Entry::Vacant(free) => {
-                free.insert(line);
-                Ok(())
-            }
-        }
-    }
 }
 
 fn from_records(mut trainer: Trainer, records: &[Record]) -> Result<Trained, Exit> {

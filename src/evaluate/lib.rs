@@ -2,17 +2,22 @@
 //! metrics, and training. No AWS.
 #![deny(missing_docs)]
 
-pub mod csv;
+pub mod check;
 pub mod curves;
 pub mod evaluation;
+mod histories;
+mod intern;
+mod leak;
 pub mod metrics;
 mod model;
 pub mod protocol;
+pub mod read;
 mod record;
 mod reference;
 pub mod replay;
 pub mod simulate;
 pub mod train;
+pub mod write;
 
 pub use evaluation::{Evaluation, EvaluationError, evaluate};
 pub use record::Record;

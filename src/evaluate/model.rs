@@ -181,6 +181,11 @@ fn regress(rows: &[&Row], increments: &mut [Increment]) -> Result<(), linfa_logi
 mod tests {
     use super::*;
 
+    #[test]
+    fn ten_million_of_them_fit_beside_all_else() {
+        assert_eq!(size_of::<Row>(), 80);
+    }
+
     fn row(rule: Rule, observed: f32, fraud: bool) -> Row {
         let mut row = Row {
             observed: [0.0; Rule::ALL.len()],

@@ -1,12 +1,14 @@
 //! Records in the order of time, each with what was known when it happened.
 
 use std::cmp::Reverse;
-use std::collections::{BinaryHeap, HashMap};
+use std::collections::BinaryHeap;
 
 use fraud::feedback::{day_of, first_day};
-use fraud::{Assessment, Context, DayCount, HISTORY_LIMIT, Past, Rules, Transaction, assess};
+use fraud::{Assessment, Context, DayCount, Past, Rules, Transaction, assess};
 use rust_decimal::Decimal;
 
+use crate::histories::{Entry, Histories};
+use crate::intern::Names;
 use crate::record::Record;
 
 /// Plays records as the deployed functions would see them: the user's last transactions before each, and of the merchant
@@ -18,12 +20,19 @@ use crate::record::Record;
 ///
 /// Records of one second are taken in the order given: the later ones know the earlier ones. The function may not see
 /// that; a burst within a second is the one place where a replay knows more than it did.
+///
+/// [`HISTORY_LIMIT`]: fraud::HISTORY_LIMIT
 #[derive(Debug, Default)]
 pub struct Replay {
     now: u64,
-    users: HashMap<String, Vec<Past>>,
-    merchants: HashMap<String, usize>,
+    users: Names,
+    histories: Histories,
+    merchants: Names,
+    locations: Names,
+    /// For each merchant.
     counts: Vec<Vec<DayCount>>,
+    /// The history of the record that is shown.
+    shown: Vec<Past>,
     /// Labels that are not given yet, the next one first.
     labels: BinaryHeap<Reverse<Label>>,
     transaction: Option<Transaction>,
@@ -33,8 +42,8 @@ pub struct Replay {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 struct Label {
     at: u64,
-    merchant: usize,
-    day: u64,
+    merchant: u32,
+    day: u32,
     fraud: bool,
 }
 
@@ -90,11 +99,22 @@ impl Replay {
         self.now = record.timestamp;
         self.give_labels();
 
-        let merchant = self.merchant(&record.merchant);
-        let counts = &mut self.counts[merchant];
+        let user = self.users.number(&record.user_id);
+        let merchant = self.merchants.number(&record.merchant);
+        let location = self.locations.number(&record.location);
+        if self.counts.len() < self.merchants.len() {
+            self.counts.resize_with(self.merchants.len(), Vec::new);
+        }
+        let counts = &mut self.counts[merchant as usize];
         let first_day = first_day(self.now);
         counts.retain(|count| count.day >= first_day);
-        let history = self.users.entry(record.user_id.clone()).or_default();
+        let counts = &self.counts[merchant as usize];
+        let known = show(
+            &mut self.shown,
+            self.histories.of(user),
+            &self.merchants,
+            &self.locations,
+        );
         let transaction = self.transaction.get_or_insert_with(|| Transaction {
             transaction_id: String::new(),
             user_id: String::new(),
@@ -112,26 +132,26 @@ impl Replay {
             transaction,
             &Context {
                 at: self.now,
-                history,
+                history: &self.shown[..known],
                 merchant: counts,
             },
         );
 
-        history.truncate(HISTORY_LIMIT - 1);
-        history.insert(
-            0,
-            Past {
+        self.histories.add(
+            user,
+            Entry {
                 timestamp: record.timestamp,
                 amount: record.amount,
-                merchant: record.merchant.clone(),
-                location: record.location.clone(),
+                merchant,
+                location,
             },
         );
         if let (Some(fraud), Some(at)) = (record.fraud, record.labelled_at) {
             self.labels.push(Reverse(Label {
                 at,
                 merchant,
-                day: day_of(record.timestamp),
+                // Days until the year eleven million.
+                day: u32::try_from(day_of(record.timestamp)).unwrap_or(u32::MAX),
                 fraud,
             }));
         }
@@ -145,14 +165,11 @@ impl Replay {
                 return;
             }
             self.labels.pop();
-            let counts = &mut self.counts[label.merchant];
-            let place = counts.iter().rposition(|count| count.day == label.day);
+            let counts = &mut self.counts[label.merchant as usize];
+            let day = u64::from(label.day);
+            let place = counts.iter().rposition(|count| count.day == day);
             let place = place.unwrap_or_else(|| {
-                counts.push(DayCount {
-                    day: label.day,
-                    fraud: 0,
-                    ok: 0,
-                });
+                counts.push(DayCount { day, fraud: 0, ok: 0 });
                 counts.len() - 1
             });
             counts[place].fraud += u64::from(label.fraud);
@@ -164,16 +181,38 @@ impl Replay {
             }
         }
     }
+}
 
-    fn merchant(&mut self, name: &str) -> usize {
-        if let Some(index) = self.merchants.get(name) {
-            return *index;
+/// Writes a history as the rules read it over the one before, and says how long it is. The texts' memory is used again.
+fn show<'a>(
+    shown: &mut Vec<Past>,
+    history: impl Iterator<Item = &'a Entry>,
+    merchants: &Names,
+    locations: &Names,
+) -> usize {
+    let mut known = 0;
+    for entry in history {
+        if known == shown.len() {
+            shown.push(Past {
+                timestamp: 0,
+                amount: Decimal::ZERO,
+                merchant: String::new(),
+                location: String::new(),
+            });
         }
-        let index = self.counts.len();
-        self.counts.push(Vec::new());
-        self.merchants.insert(name.to_owned(), index);
-        index
+        let past = &mut shown[known];
+        past.timestamp = entry.timestamp;
+        past.amount = entry.amount;
+        rewrite(&mut past.merchant, merchants.text(entry.merchant));
+        rewrite(&mut past.location, locations.text(entry.location));
+        known += 1;
     }
+    known
+}
+
+fn rewrite(text: &mut String, with: &str) {
+    text.clear();
+    text.push_str(with);
 }
 
 /// No more days than this lie within the longest window.
@@ -186,6 +225,7 @@ const MOST_DAYS: usize = {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use fraud::HISTORY_LIMIT;
     use fraud::feedback::DAY_SECONDS;
     use proptest::prelude::*;
 

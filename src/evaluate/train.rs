@@ -14,6 +14,7 @@ use rust_decimal::prelude::{FromPrimitive, ToPrimitive};
 
 use crate::metrics::Ranking;
 use crate::model::{self, Increment, Row};
+use crate::read::span;
 use crate::record::Record;
 use crate::replay::{OutOfOrder, Replay};
 
@@ -155,6 +156,17 @@ pub enum TrainError {
         /// As the options have it.
         holdout_days: u64,
     },
+    /// All of it would be held out.
+    #[error(
+        "the transactions span {span}, and the last {holdout_days} days are held out, so that nothing is left to learn \
+         from: hold out fewer days"
+    )]
+    TooShort {
+        /// How long the transactions span.
+        span: String,
+        /// As the options have it.
+        holdout_days: u64,
+    },
     /// The features say nothing.
     #[error("no rule tells the frauds from the honest transactions; are the labels right?")]
     NothingLearned,
@@ -233,16 +245,30 @@ impl Trainer {
     ///
     /// Too little is known, or nothing tells the frauds from the rest.
     pub fn finish(self) -> Result<Trained, TrainError> {
-        let options = &self.options;
-        let first = self.first.unwrap_or_default();
-        let cut = (self.last + 1).saturating_sub(options.holdout_days * DAY_SECONDS);
-        let warm = first + (options.warm_up_days * DAY_SECONDS).min((self.last - first) / 3);
-        let known: Vec<&Row> = self
-            .rows
+        let Self {
+            options,
+            replay,
+            rows,
+            first,
+            last,
+        } = self;
+        // Nobody's history is needed any more, and the fit needs room.
+        drop(replay);
+        let options = &options;
+        let first = first.unwrap_or_default();
+        let cut = (last + 1).saturating_sub(options.holdout_days * DAY_SECONDS);
+        if cut <= first && !rows.is_empty() {
+            return Err(TrainError::TooShort {
+                span: span(last - first),
+                holdout_days: options.holdout_days,
+            });
+        }
+        let warm = first + (options.warm_up_days * DAY_SECONDS).min((last - first) / 3);
+        let known: Vec<&Row> = rows
             .iter()
             .filter(|row| row.at >= warm && row.labelled_at <= cut)
             .collect();
-        let held_out: Vec<&Row> = self.rows.iter().filter(|row| row.at >= cut).collect();
+        let held_out: Vec<&Row> = rows.iter().filter(|row| row.at >= cut).collect();
         let frauds = known.iter().filter(|row| row.fraud).count();
         if frauds < LEAST_FRAUDS || known.len() - frauds < LEAST_HONEST {
             return Err(TrainError::TooFew {

@@ -39,6 +39,11 @@ pub enum Label {
 }
 
 impl Label {
+    /// The label that says whether it was fraud.
+    pub const fn of(fraud: bool) -> Self {
+        if fraud { Self::Fraud } else { Self::Ok }
+    }
+
     /// As it is stored, and as the counter of it is called.
     pub const fn name(self) -> &'static str {
         match self {
@@ -58,17 +63,15 @@ impl FromStr for Label {
     type Err = UnknownLabel;
 
     fn from_str(text: &str) -> Result<Self, UnknownLabel> {
-        match text {
-            "fraud" => Ok(Self::Fraud),
-            "ok" => Ok(Self::Ok),
-            _ => Err(UnknownLabel(text.to_owned())),
-        }
+        let said = evaluate::read::said(text);
+        said.map(Self::of)
+            .map_err(|why| UnknownLabel(format!("{} {why}", evaluate::read::shown(text))))
     }
 }
 
 /// A text is not a [`Label`].
 #[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error("{0:?} is no label; it is either fraud or ok")]
+#[error("{0}")]
 pub struct UnknownLabel(String);
 
 /// Why a transaction was not labelled. In each case nothing was written.

@@ -144,16 +144,29 @@ fn a_file_goes_on_past_what_is_unknown_and_old_transactions_are_not_counted() {
     write("fraud,t-new\nperhaps,t-old\n");
     let refused = env.run(&["label", "--file", &file]).exits(1);
     assert!(
-        refused.stderr.contains("line 3: \"perhaps\" is no label"),
+        refused.stderr.contains("line 3, column label: \"perhaps\" is no label"),
         "{refused:?}"
     );
     assert_eq!(counters(&env, "Books", recent / DAY), None);
 
-    write("fraud,t-new\nok,t-unknown\nok,t-old\n");
+    // Nothing is labelled from a file with a quote too many, or with an id that is not quite one.
+    for lines in ["fraud,t-new\nok,\"t-old\nfraud,t-new", "fraud,t-new\nok,\" t-old\""] {
+        write(lines);
+        let refused = env.run(&["label", "--file", &file]).exits(1);
+        assert!(
+            refused.stderr.contains("line 3, column transaction_id: "),
+            "{refused:?}"
+        );
+        assert_eq!(counters(&env, "Books", recent / DAY), None);
+    }
+
+    // As another system writes it.
+    let text = "\u{feff}Label,Transaction_ID\r\nFRAUD,t-new\r\n\r\nlegit,t-unknown\r\nOK,t-old\r\n";
+    fs::write(&path, text).expect("a file");
     let partly = env.run(&["label", "--file", &file, "--json"]).exits(3);
     let summary = partly.json();
     assert_eq!(summary["changed"], 2, "{summary:#}");
-    assert_eq!(summary["failed"][0]["line"], 3, "{summary:#}");
+    assert_eq!(summary["failed"][0]["line"], 4, "{summary:#}");
     assert_eq!(summary["failed"][0]["transaction_id"], "t-unknown", "{summary:#}");
     assert_eq!(counters(&env, "Books", recent / DAY), both(1, 0));
     assert_eq!(counters(&env, "Books", old / DAY), None);

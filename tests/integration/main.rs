@@ -32,5 +32,6 @@ mod state;
 mod table1;
 mod table3;
 mod terminal;
+mod unready;
 mod weather;
 mod weather_effects;

@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::judge::{innermost, is_about_the_clock, judge};
 use super::limits::Pacer;
+use super::remarks::Remarks;
 use super::retry::Verdict;
 use crate::resource::{Failure, chain};
 use crate::state::Lease;
@@ -140,6 +141,7 @@ pub struct Aws {
     pub counts: Counts,
     pub(super) pacer: Pacer,
     pub(super) paced: bool,
+    pub(super) remarks: Remarks,
     memo: Memo,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// The right to change anything, where others could have it too.
@@ -198,6 +200,7 @@ impl Aws {
             counts,
             pacer: Pacer::new(),
             paced: !connection.unpaced,
+            remarks: Remarks::default(),
             memo: Memo::default(),
             locks: Mutex::default(),
             lease: OnceLock::new(),

@@ -9,6 +9,7 @@ mod judge;
 mod limits;
 mod policy;
 mod registry;
+mod remarks;
 mod retry;
 mod tags;
 mod wait;

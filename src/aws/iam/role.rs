@@ -31,6 +31,8 @@ impl Reconciler for Role {
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
+    /// IAM is consistent after some seconds only:
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>
     const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {

@@ -55,6 +55,8 @@ impl Reconciler for Binary {
     const KIND: &'static str = "artifact.binary";
     const OUTPUTS: &'static [&'static str] = &["sha256", "zip"];
     const IDENTITY: &'static [&'static str] = &["function"];
+    /// It is a file of this machine.
+    const STALE_READS: bool = false;
     const EPHEMERAL: bool = true;
 
     /// There only if a build now would make the same.

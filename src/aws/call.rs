@@ -4,6 +4,7 @@ use super::clients::Aws;
 use super::counts::reads;
 use super::credentials::{closed_region, is_of_a_closed_region};
 use super::judge::judge;
+use super::remarks::Wait;
 use super::retry::Verdict;
 use crate::resource::{Class, Failure};
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
@@ -14,7 +15,6 @@ use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::task::Poll;
 use std::time::Duration;
-use tokio::time::Instant;
 
 impl Aws {
     /// Makes one call. `operation` is written as IAM writes it, `sqs:CreateQueue`; `send` makes a fresh request.
@@ -28,7 +28,7 @@ impl Aws {
         F: Future<Output = Result<T, SdkError<E, HttpResponse>>>,
         E: ProvideErrorMetadata + std::error::Error + 'static,
     {
-        let mut spent: BTreeMap<&'static str, Instant> = BTreeMap::new();
+        let mut spent: BTreeMap<&'static str, Wait<'_>> = BTreeMap::new();
         let mut attempt = 0_u32;
         loop {
             if self.paced {
@@ -55,15 +55,14 @@ impl Aws {
                 }
                 return Err(failure);
             }
-            let since = *spent.entry(verdict.waited_for()).or_insert_with(Instant::now);
-            if since.elapsed() >= verdict.budget() {
+            let what = verdict.waited_for();
+            let wait = spent.entry(what).or_insert_with(|| Wait::new(self, verdict.budget()));
+            if wait.is_over() {
                 failure.class = Class::Exhausted;
-                return Err(failure.hint(format!(
-                    "gave up after waiting {} s for {}",
-                    since.elapsed().as_secs(),
-                    verdict.waited_for()
-                )));
+                let seconds = wait.took().as_secs();
+                return Err(failure.hint(format!("gave up after waiting {seconds} s for {what}")));
             }
+            wait.tell(&format!("{what}, since AWS answers {failure}"));
             tokio::time::sleep(pause(verdict, attempt)).await;
             attempt += 1;
         }

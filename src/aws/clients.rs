@@ -3,6 +3,7 @@
 use super::counts::Counts;
 use super::limits::Pacer;
 use super::partition::dns_suffix;
+use super::remarks::Remarks;
 use crate::net::Client;
 use crate::resource::Failure;
 use crate::state::{Lease, for_shell};
@@ -35,6 +36,7 @@ pub struct Aws {
     pub(super) pacer: Pacer,
     pub(super) paced: bool,
     pub(super) pasted: Pasted,
+    pub(super) remarks: Remarks,
     memo: Memo,
     locks: Mutex<HashMap<String, Arc<tokio::sync::Mutex<()>>>>,
     /// The right to change anything, where others could have it too.
@@ -83,6 +85,7 @@ impl Aws {
             pacer: Pacer::new(),
             paced,
             pasted: Pasted::default(),
+            remarks: Remarks::default(),
             memo: Memo::default(),
             locks: Mutex::default(),
             lease: OnceLock::new(),

@@ -77,12 +77,21 @@ pub(super) fn is_about_the_clock(code: &str, message: &str) -> bool {
 fn hint(operation: &str, code: &str, message: &str) -> Option<String> {
     let is = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
     if Failure::new(operation, code, message).is_denied() {
-        return Some(format!("allow {operation} for the principal that runs fraudctl"));
+        let action = refused_action(message).filter(|action| !action.eq_ignore_ascii_case(operation));
+        let action = action.unwrap_or(operation);
+        return Some(format!("allow {action} for the principal that runs fraudctl"));
     }
     if is(&["ExpiredToken"]) {
         return Some("the credentials have expired: get new ones, and run the same command again".to_owned());
     }
     is_about_the_clock(code, message).then(|| "set this machine's clock right".to_owned())
+}
+
+/// The action that AWS says is not allowed. It need not be the call: reading what a key encrypts needs `kms:Decrypt`.
+fn refused_action(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("not authorized to perform: ")?;
+    let action = rest.split_whitespace().next()?;
+    action.contains(':').then_some(action)
 }
 
 /// The beginning of an answer that is no error as AWS writes them: a proxy's page, an emulator's own words.
@@ -165,10 +174,14 @@ mod tests {
 
     #[test]
     fn what_only_its_reader_can_mend_comes_with_a_hint() {
-        let hint = |code, message| hint("sns:CreateTopic", code, message);
+        let hint = |code: &str, message: &str| hint("sns:CreateTopic", code, message);
         let allow = Some("allow sns:CreateTopic for the principal that runs fraudctl".to_owned());
         assert_eq!(hint("AccessDeniedException", ""), allow);
         assert_eq!(hint("AuthorizationError", ""), allow);
+        let denied = |action: &str| format!("User: arn:x is not authorized to perform: {action} on resource: y");
+        assert_eq!(hint("AuthorizationError", &denied("SNS:CreateTopic")), allow);
+        let decrypt = Some("allow kms:Decrypt for the principal that runs fraudctl".to_owned());
+        assert_eq!(hint("AccessDeniedException", &denied("kms:Decrypt")), decrypt);
         assert!(hint("ExpiredTokenException", "").is_some_and(|hint| hint.contains("expired")));
         let late = hint(
             "InvalidSignatureException",

@@ -13,6 +13,7 @@ mod limits;
 mod policy;
 mod profile;
 mod registry;
+mod remarks;
 mod retry;
 mod tags;
 mod wait;

@@ -24,8 +24,9 @@ impl Verdict {
         match self {
             // Long enough for the slowest limit (one call per 30 s) with others in the queue.
             Self::Throttled => Duration::from_secs(180),
-            // IAM promises nothing; roles usually reach Lambda in 5 to 12 s. Six times that.
-            Self::Propagating => Duration::from_secs(75),
+            // IAM promises nothing; roles usually reach Lambda in 5 to 12 s. Others wait two minutes for IAM, and longer for
+            // what Lambda does with it.
+            Self::Propagating => Duration::from_secs(180),
             // A table takes about 10 s to become active, a queue's name is free again 60 s after its deletion.
             Self::Busy => Duration::from_secs(150),
             Self::Fault => Duration::from_secs(20),
@@ -58,6 +59,8 @@ const TABLE: &[Row] = &[
     Row("lambda", "InvalidParameterValueException", "does not have permissions to call", Propagating),
     Row("lambda", "InvalidParameterValueException", "KMS key is invalid for CreateGrant", Propagating),
     Row("lambda", "KMSInvalidStateException", "", Propagating),
+    // The key is enabled before who uses it is changed.
+    Row("lambda", "KMSDisabledException", "", Propagating),
     Row("lambda", "ResourceConflictException", "operation cannot be performed at this time", Busy),
     Row("lambda", "ResourceConflictException", "update is in progress", Busy),
     Row("lambda", "ResourceConflictException", "currently in the following state", Busy),
@@ -65,6 +68,8 @@ const TABLE: &[Row] = &[
     Row("lambda", "ResourceConflictException", "concurrent requests", Busy),
     Row("lambda", "ResourceConflictException", "concurrent update", Busy),
     Row("kms", "MalformedPolicyDocumentException", "invalid principal", Propagating),
+    // Of a key that was enabled just now; one that is to stay disabled is asked for nothing that needs it enabled.
+    Row("kms", "DisabledException", "", Propagating),
     Row("kms", "AlreadyExistsException", "", Final(Class::Exists)),
     Row("iam", "MalformedPolicyDocument", "Invalid principal", Propagating),
     Row("iam", "ConcurrentModification", "", Busy),
@@ -74,7 +79,9 @@ const TABLE: &[Row] = &[
     Row("iam", "NoSuchEntity", "", Final(Class::NotFound)),
     Row("sns", "ConcurrentAccess", "", Busy),
     Row("sns", "KMSNotFound", "", Propagating),
+    Row("sns", "KMSDisabled", "", Propagating),
     Row("sns", "InvalidParameter", "FeedbackRoleArn", Propagating),
+    Row("sns", "InvalidParameter", "is not a valid role to allow SNS", Propagating),
     Row("sns", "InvalidParameter", "already exists with different", Final(Class::Exists)),
     Row("sns", "StaleTag", "", Busy),
     Row("sns", "ResourceNotFound", "", Final(Class::NotFound)),
@@ -87,12 +94,15 @@ const TABLE: &[Row] = &[
     Row("sqs", "QueueNameExists", "", Final(Class::Exists)),
     Row("sqs", "QueueAlreadyExists", "", Final(Class::Exists)),
     Row("dynamodb", "ContinuousBackupsUnavailableException", "", Busy),
-    Row("dynamodb", "ResourceInUseException", "being created", Busy),
-    Row("dynamodb", "ResourceInUseException", "being deleted", Busy),
-    Row("dynamodb", "ResourceInUseException", "being updated", Busy),
-    Row("dynamodb", "ResourceInUseException", "Attempt to change a resource which is still in use", Busy),
+    // There are more than forty texts for it, of tables, indexes, tags, encryption and policies. One alone is no matter of
+    // waiting.
     Row("dynamodb", "ResourceInUseException", "already exists", Final(Class::Exists)),
+    Row("dynamodb", "ResourceInUseException", "", Busy),
     Row("dynamodb", "ValidationException", "kms.model.NotFoundException", Propagating),
+    Row("dynamodb", "ValidationException", "kms.model.DisabledException", Propagating),
+    // Of a table that is being made or deleted, which other calls answer as one that is not there.
+    Row("dynamodb", "ValidationException", "Cannot describe time to live while table is in", Final(Class::NotFound)),
+    Row("dynamodb", "LimitExceededException", "tags are being updated", Busy),
     Row("dynamodb", "LimitExceededException", "simultaneously", Busy),
     Row("dynamodb", "LimitExceededException", "Too many operations", Busy),
     // https://github.com/hashicorp/terraform-provider-aws/issues/39275
@@ -245,6 +255,74 @@ mod tests {
         assert_eq!(limit(many), Busy);
         let quota = "Subscriber limit exceeded: There is a limit of 2500 tables per subscriber";
         assert_eq!(limit(quota), Final(Class::Permanent));
+    }
+
+    #[test]
+    fn a_table_that_is_in_use_is_waited_for_whatever_for() {
+        let in_use = |message| classify("dynamodb", "ResourceInUseException", message, Some(400));
+        for why in [
+            "Attempt to change a resource which is still in use: Table tags are being updated: t",
+            "Attempt to change a resource which is still in use: Cannot delete table while indexes are being created, \
+             updated, or deleted.",
+            "The resource which you are attempting to change is in use.",
+        ] {
+            assert_eq!(in_use(why), Busy, "{why}");
+        }
+        assert_eq!(in_use("Table already exists: t"), Final(Class::Exists));
+        let tags = "Subscriber limit exceeded: Table tags are being updated: t";
+        assert_eq!(classify("dynamodb", "LimitExceededException", tags, Some(400)), Busy);
+    }
+
+    #[test]
+    fn the_expiry_of_a_table_that_is_not_ready_is_not_there_and_any_other_refusal_stands() {
+        let refused = |message: &str| classify("dynamodb", "ValidationException", message, Some(400));
+        for state in ["CREATING", "DELETING"] {
+            let why =
+                format!("Cannot describe time to live while table is in {state} state: Current table state is {state}");
+            assert_eq!(refused(&why), Final(Class::NotFound), "{why}");
+        }
+        let twice = "Time to live has been modified multiple times within a fixed interval";
+        assert_eq!(refused(twice), Final(Class::Permanent));
+    }
+
+    #[test]
+    fn a_role_of_which_sns_has_not_heard_is_waited_for_however_it_says_so() {
+        let role = "arn:aws:iam::1:role/r is not a valid role to allow SNS to write to Cloudwatch Logs";
+        for before in ["LambdaSuccessFeedbackRoleArn: ", "Role ", ""] {
+            let why = format!("Invalid parameter: {before}{role}");
+            assert_eq!(
+                classify("sns", "InvalidParameter", &why, Some(400)),
+                Propagating,
+                "{why}"
+            );
+        }
+        let other = "Invalid parameter: TopicArn";
+        assert_eq!(
+            classify("sns", "InvalidParameter", other, Some(400)),
+            Final(Class::Permanent)
+        );
+    }
+
+    #[test]
+    fn a_key_that_was_enabled_just_now_is_waited_for() {
+        let cases = [
+            ("kms", "DisabledException", "arn:aws:kms:us-east-1:1:key/k is disabled."),
+            ("lambda", "KMSDisabledException", ""),
+            ("sns", "KMSDisabled", ""),
+            (
+                "dynamodb",
+                "ValidationException",
+                "KMS validation error: com.amazonaws.services.kms.model.DisabledException",
+            ),
+        ];
+        for (service, code, message) in cases {
+            assert_eq!(classify(service, code, message, Some(400)), Propagating, "{service}");
+        }
+    }
+
+    #[test]
+    fn what_spreads_is_waited_for_at_least_as_long_as_others_wait() {
+        assert!(Propagating.budget() >= Duration::from_secs(120));
     }
 
     #[test]

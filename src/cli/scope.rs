@@ -107,6 +107,8 @@ impl ScopeArgs {
             Store::open(&Home::File(self.file(folder)), self.local_place()).await?;
         }
         let aws = self.connect(progress, &location, Some(&settings)).await?;
+        let shown = progress.clone();
+        aws.tell(move |remark| shown.say(&format!("note: {remark}")));
         Ok(Scope {
             home: self.home(location, &aws, Some(&settings)).await?,
             lease: self.lease(),

@@ -412,6 +412,26 @@ fn what_stays_old_after_a_creation_is_told_and_not_believed() {
     });
 }
 
+/// A run that died in the middle leaves a record of before, which tells the two apart.
+#[test]
+fn what_an_interrupted_change_still_shows_of_before_is_not_taken_for_the_way_it_is_written() {
+    run(async {
+        let bench = Bench::new();
+        bench.up(&queue()).await;
+        let larger = graph([node("queue", &QUEUE, json!({"name": "q", "size": 9}))]);
+        let plan = bench.plan(&larger).await;
+        let death = Death { call: 1, effect: false };
+        assert!(bench.apply_and_die(&plan, death).await.is_none());
+        assert_eq!(bench.record("queue").unwrap().status, Status::Updating);
+        let plan = bench.plan(&larger).await;
+        bench.cloud.show_old("queue", "size", json!(7), 3);
+        assert_done(&bench.apply(&plan).await);
+        assert_eq!(bench.record("queue").unwrap().observed.unwrap()["size"], 9);
+        bench.cloud.edit("queue", "size", json!(7));
+        assert_eq!(bench.plan(&larger).await.changes[0].fields[0].cause, Cause::Drift);
+    });
+}
+
 #[test]
 fn each_step_is_told_when_it_begins_and_when_it_ends() {
     run(async {

@@ -1,6 +1,6 @@
 //! One step of a plan: make, bring, remove, with what is remembered before and after.
 
-use super::diff::diff;
+use super::diff::{FieldChange, diff};
 use super::events::{Event, Outcome, Sink};
 use super::ownership::not_ours;
 use super::plan::{Action, Change, Plan, comparable, differences};
@@ -217,15 +217,21 @@ impl Steps<'_> {
         // Without a record to compare with, what differed may be no more than AWS's way of writing it; not so in what was
         // somebody else's.
         let taken = adopts && not_ours(&change.address, kind, live, &self.env()).is_some();
-        let ready = before.is_some_and(|record| record.status == Status::Ready);
-        let known = kind.stale_reads() && (ready || taken);
-        let before = if known {
-            Before::These(fields.iter().map(|f| (f.field(), shown.spec.get(f.field()))).collect())
+        // With one, it was: unless AWS shows the same as right after the same was asked for before.
+        let written_so = |field: &str| {
+            let observed = before.as_ref().and_then(|record| record.observed.as_ref());
+            let applied = before.as_ref().and_then(|record| record.applied.get(field));
+            applied == desired.get(field) && observed.is_some_and(|seen| seen.get(field) == shown.spec.get(field))
+        };
+        let known = |field: &str| taken || (before.is_some() && !written_so(field));
+        let old = if kind.stale_reads() {
+            let fields = fields.iter().map(FieldChange::field).filter(|field| known(field));
+            Before::These(fields.map(|field| (field, shown.spec.get(field))).collect())
         } else {
             Before::Nothing
         };
         let outputs = self
-            .settle(change, kind, desired, before, tags, live.outputs.clone())
+            .settle(change, kind, desired, old, tags, live.outputs.clone())
             .await?;
         Ok((outputs, if nothing { Outcome::Nothing } else { Outcome::Done }))
     }

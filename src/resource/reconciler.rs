@@ -40,8 +40,9 @@ pub trait Reconciler: Send + Sync + 'static {
     const TAGGED: bool = false;
     /// May AWS go on showing old values for a while after a change? Then what it shows right after an update, where it is
     /// what was there before, and right after a creation, where it is not what was asked for, is not taken for its way of
-    /// writing the new values.
-    const STALE_READS: bool = false;
+    /// writing the new values. Only for kinds of which AWS gives back what it was given, without a way of its own. Each kind
+    /// says it for itself, and why.
+    const STALE_READS: bool;
     /// May AWS answer for a while as if it still stood after it was deleted? Then what a run before this one began to
     /// delete is not at once taken for something that stays.
     const LINGERS: bool = false;

@@ -38,7 +38,7 @@ pub fn declare(stack: &Stack, graph: &mut Graph) -> Security {
 
 /// Who may use the key: the account, by its own IAM policies; the services that pass messages on, only for this account
 /// where they say for whom they work; the log service, only for our log groups. Without those in the middle, encrypted
-/// topics and queues lose messages silently.
+/// topics and queues lose messages silently. SNS says for whom it works by the account, or by the topic: either will do.
 fn key_policy(stack: &Stack) -> crate::aws::Document {
     let log_groups: Vec<String> = log_groups(stack)
         .iter()
@@ -59,6 +59,14 @@ fn key_policy(stack: &Stack) -> crate::aws::Document {
             "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
             "Resource": "*",
             "Condition": {"StringEquals": {"aws:SourceAccount": stack.account}}
+        },
+        {
+            "Sid": "TheTopicPassesEncryptedMessagesOn",
+            "Effect": "Allow",
+            "Principal": {"Service": "sns.amazonaws.com"},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Resource": "*",
+            "Condition": {"ArnEquals": {"aws:SourceArn": stack.arn("sns", &stack.named("fraud-alerts"))}}
         },
         // EventBridge does not reliably say for whom it works; the policy of its queue holds it to our rule.
         {

@@ -5,14 +5,15 @@ use fraud::text::{escape, escape_lines};
 use indicatif::{MultiProgress, ProgressBar, ProgressDrawTarget, ProgressStyle};
 use std::collections::BTreeMap;
 use std::io::{IsTerminal, Write};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 /// Shows what is being done: a line per running step on a terminal, a line per finished step otherwise. Writes to
-/// standard error, so that standard output holds results alone.
+/// standard error, so that standard output holds results alone. A clone shows on the same lines.
+#[derive(Clone)]
 pub struct Progress {
     lines: MultiProgress,
-    running: Mutex<BTreeMap<Address, ProgressBar>>,
+    running: Arc<Mutex<BTreeMap<Address, ProgressBar>>>,
     terminal: bool,
 }
 
@@ -33,7 +34,7 @@ impl Progress {
         };
         Self {
             lines: MultiProgress::with_draw_target(target),
-            running: Mutex::default(),
+            running: Arc::default(),
             terminal,
         }
     }

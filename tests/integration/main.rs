@@ -38,5 +38,6 @@ mod table1;
 mod table3;
 mod tags;
 mod terminal;
+mod unready;
 mod weather;
 mod weather_effects;

@@ -949,6 +949,14 @@ fn f2_the_key_serves_the_account_its_messages_and_its_logs_and_nobody_else() {
             "Resource": ["*"],
             "Condition": {"StringEquals": {"aws:SourceAccount": [at.env.account]}},
         },
+        // Whichever of the two SNS sends.
+        {
+            "Effect": "Allow",
+            "Principal": {"Service": ["sns.amazonaws.com"]},
+            "Action": ["kms:Decrypt", "kms:GenerateDataKey*"],
+            "Resource": ["*"],
+            "Condition": {"ArnEquals": {"aws:SourceArn": [at.arn("sns", "fraud-alerts-dev")]}},
+        },
         // EventBridge does not pass the condition's key on; the queue's policy holds it to the rule.
         {
             "Effect": "Allow",

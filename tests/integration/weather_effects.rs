@@ -422,6 +422,9 @@ fn a_table_is_made_changed_and_removed_in_its_own_time() {
     let expiry = json!({"TableName": "ttt", "TimeToLiveSpecification": {"Enabled": true, "AttributeName": "a"}});
     let why = storm.refused("dynamodb", "update_time_to_live", expiry);
     assert!(why.message.contains("Table is being created: ttt"), "{why}");
+    let why = storm.refused("dynamodb", "describe_time_to_live", name.clone());
+    let told = "Cannot describe time to live while table is in CREATING state: Current table state is CREATING";
+    assert_eq!((why.code.as_str(), why.message.as_str()), ("ValidationException", told));
     becomes("ACTIVE");
     storm.done_after(
         "ContinuousBackupsUnavailableException",
@@ -442,6 +445,200 @@ fn a_table_is_made_changed_and_removed_in_its_own_time() {
         storm.aws.try_call("dynamodb", "describe_table", name.clone()).err()
     });
     assert_eq!(why.code, "ResourceNotFoundException");
+}
+
+/// Its backups are known at half time, and shortly before it is ready its tags seem to be none.
+#[test]
+fn what_a_table_that_is_being_made_tells_of_itself_is_not_true_yet() {
+    let storm = Storm::new(Weather {
+        table_creating: Some(Span::seconds(6, 6)),
+        ..calm()
+    });
+    let table = json!({
+        "TableName": "ttt", "BillingMode": "PAY_PER_REQUEST",
+        "AttributeDefinitions": [{"AttributeName": "id", "AttributeType": "S"}],
+        "KeySchema": [{"AttributeName": "id", "KeyType": "HASH"}],
+        "Tags": [{"Key": "a", "Value": "1"}],
+    });
+    let made = storm.aws.call("dynamodb", "create_table", table)["TableDescription"].clone();
+    let name = json!({"TableName": "ttt"});
+    let arn = json!({"ResourceArn": made["TableArn"]});
+    let why = storm.refused("dynamodb", "describe_continuous_backups", name.clone());
+    assert_eq!(why.code, "TableNotFoundException");
+    let why = storm.refused("dynamodb", "list_tags_of_resource", arn.clone());
+    assert_eq!(why.code, "ResourceNotFoundException");
+    let code = "TableNotFoundException";
+    storm.done_after(code, "dynamodb", "describe_continuous_backups", &name);
+    let code = "ResourceNotFoundException";
+    let tags = storm.done_after(code, "dynamodb", "list_tags_of_resource", &arn);
+    assert_eq!(tags["Tags"], json!([]), "the table has one");
+    let status = storm.aws.call("dynamodb", "describe_table", name)["Table"]["TableStatus"].clone();
+    assert_eq!(status, "CREATING");
+    let tags = wait_until(SOON, "the tags", || {
+        let tags = storm.aws.call("dynamodb", "list_tags_of_resource", arn.clone());
+        tags["Tags"].as_array().filter(|tags| !tags.is_empty()).cloned()
+    });
+    assert_eq!(tags, [json!({"Key": "a", "Value": "1"})]);
+}
+
+#[test]
+fn while_the_tags_of_a_table_are_changed_there_is_no_other_change_of_them() {
+    let storm = Storm::new(Weather {
+        table_tags_locked: Some(WHILE),
+        ..calm()
+    });
+    storm.table("ttt");
+    storm.table("other");
+    let arn = |name: &str| {
+        let table = storm
+            .truth
+            .call("dynamodb", "describe_table", json!({"TableName": name}));
+        table["Table"]["TableArn"].clone()
+    };
+    let tag = |name: &str| json!({"ResourceArn": arn(name), "Tags": [{"Key": "a", "Value": "1"}]});
+    let tags = || {
+        storm
+            .aws
+            .call("dynamodb", "list_tags_of_resource", json!({"ResourceArn": arn("ttt")}))["Tags"]
+            .clone()
+    };
+    assert_eq!(tags(), json!([]));
+    storm.aws.call("dynamodb", "tag_resource", tag("ttt"));
+    assert_eq!(tags(), json!([]), "they are shown as they were");
+    let untag = json!({"ResourceArn": arn("ttt"), "TagKeys": ["b"]});
+    let why = storm.refused("dynamodb", "untag_resource", untag.clone());
+    let told = "Subscriber limit exceeded: Table tags are being updated: ttt";
+    assert_eq!(
+        (why.code.as_str(), why.message.as_str()),
+        ("LimitExceededException", told)
+    );
+    let why = storm.refused("dynamodb", "delete_table", json!({"TableName": "ttt"}));
+    let told = "Attempt to change a resource which is still in use: Table tags are being updated: ttt";
+    assert_eq!(
+        (why.code.as_str(), why.message.as_str()),
+        ("ResourceInUseException", told)
+    );
+    // It is a lock of one table, and of nothing else in it.
+    storm.aws.call("dynamodb", "tag_resource", tag("other"));
+    let change = json!({"TableName": "ttt", "DeletionProtectionEnabled": false});
+    storm.aws.call("dynamodb", "update_table", change);
+    storm.done_after("LimitExceededException", "dynamodb", "untag_resource", &untag);
+    assert_eq!(tags(), json!([{"Key": "a", "Value": "1"}]));
+}
+
+#[test]
+fn while_an_index_is_filled_or_removed_its_table_is_active_and_stays() {
+    let storm = Storm::new(Weather {
+        index_filling: Some(WHILE),
+        ..calm()
+    });
+    storm.table("ttt");
+    let name = json!({"TableName": "ttt"});
+    let index = |name: &str, key: &str| {
+        json!({
+            "TableName": "ttt",
+            "AttributeDefinitions": [{"AttributeName": key, "AttributeType": "S"}],
+            "GlobalSecondaryIndexUpdates": [{"Create": {
+                "IndexName": name, "KeySchema": [{"AttributeName": key, "KeyType": "HASH"}],
+                "Projection": {"ProjectionType": "ALL"}}}],
+        })
+    };
+    let status = || {
+        let table = storm.aws.call("dynamodb", "describe_table", name.clone())["Table"].clone();
+        assert_eq!(table["TableStatus"], "ACTIVE");
+        table["GlobalSecondaryIndexes"][0]["IndexStatus"].clone()
+    };
+    let stays = || {
+        let why = storm.refused("dynamodb", "delete_table", name.clone());
+        assert_eq!(why.code, "ResourceInUseException");
+        assert!(
+            why.message
+                .contains("Cannot delete table while indexes are being created"),
+            "{why}"
+        );
+    };
+    storm.aws.call("dynamodb", "update_table", index("iii", "a"));
+    assert_eq!(status(), "CREATING");
+    stays();
+    let why = storm.refused("dynamodb", "update_table", index("jjj", "b"));
+    assert_eq!(why.code, "LimitExceededException");
+    wait_until(SOON, "the index", || (status() == "ACTIVE").then_some(()));
+    let delete = json!({"TableName": "ttt", "GlobalSecondaryIndexUpdates": [{"Delete": {"IndexName": "iii"}}]});
+    storm.aws.call("dynamodb", "update_table", delete);
+    assert_eq!(status(), "DELETING");
+    stays();
+    storm.done_after("ResourceInUseException", "dynamodb", "delete_table", &name);
+}
+
+#[test]
+fn who_may_not_decrypt_is_told_all_of_a_function_but_its_environment() {
+    let storm = Storm::new(calm());
+    let key = storm.truth.call("kms", "create_key", json!({}))["KeyMetadata"]["Arn"].clone();
+    let mut function = function(&storm.role(&storm.truth, "r"));
+    function["Environment"] = json!({"Variables": {"A": "1"}});
+    function["KMSKeyArn"] = key;
+    storm.truth.call("lambda", "create_function", function);
+    let name = json!({"FunctionName": "f"});
+    let told = |storm: &Storm| storm.aws.call("lambda", "get_function", name.clone())["Configuration"].clone();
+    assert_eq!(told(&storm)["Environment"], json!({"Variables": {"A": "1"}}));
+    storm.proxy.set_weather(Weather {
+        may_not_decrypt: true,
+        ..calm()
+    });
+    let configuration = told(&storm);
+    assert_eq!(
+        configuration["Environment"]["Error"]["ErrorCode"],
+        "AccessDeniedException"
+    );
+    assert_eq!(configuration["Environment"]["Variables"], Value::Null);
+    assert_eq!(configuration["FunctionName"], "f");
+    let alone = storm.aws.call("lambda", "get_function_configuration", name.clone());
+    assert_eq!(alone["Environment"]["Error"]["ErrorCode"], "AccessDeniedException");
+}
+
+#[test]
+fn a_key_that_was_enabled_is_still_disabled_for_some() {
+    let storm = Storm::new(Weather {
+        key_enabling: Some(WHILE),
+        ..calm()
+    });
+    let key = storm.truth.call("kms", "create_key", json!({}))["KeyMetadata"]["KeyId"].clone();
+    let key = json!({"KeyId": key});
+    storm.aws.call("kms", "disable_key", key.clone());
+    storm.aws.call("kms", "enable_key", key.clone());
+    let enabled = Instant::now();
+    let mut refused = 0;
+    while enabled.elapsed() < WHILE.most {
+        if let Err(why) = storm.aws.try_call("kms", "enable_key_rotation", key.clone()) {
+            assert_eq!(why.code, "DisabledException", "{why}");
+            refused += 1;
+        }
+    }
+    assert!(refused > 0);
+    storm.aws.call("kms", "enable_key_rotation", key);
+}
+
+#[test]
+fn a_new_role_is_not_known_to_sns_for_a_while_which_has_two_ways_to_say_so() {
+    let storm = Storm::new(Weather {
+        role_unassumable: Some(WHILE),
+        ..calm()
+    });
+    let role = storm.role(&storm.aws, "r");
+    let topic = storm.aws.call("sns", "create_topic", json!({"Name": "t"}))["TopicArn"].clone();
+    let set = json!({"TopicArn": topic, "AttributeName": "SQSFailureFeedbackRoleArn", "AttributeValue": role});
+    let said = [0, 1].map(|_| storm.refused("sns", "set_topic_attributes", set.clone()));
+    for why in &said {
+        assert_eq!(why.code, "InvalidParameter");
+        assert!(
+            why.message
+                .contains("is not a valid role to allow SNS to write to Cloudwatch Logs"),
+            "{why}"
+        );
+    }
+    let named = said.map(|why| why.message.contains("SQSFailureFeedbackRoleArn"));
+    assert_eq!(named, [true, false]);
+    storm.done_after("InvalidParameter", "sns", "set_topic_attributes", &set);
 }
 
 #[test]
@@ -506,6 +703,83 @@ fn attributes_are_read_as_they_were_for_a_while() {
     // Some of the places that answer are behind, and some are not.
     assert!(seen.contains(&json!("30")) && seen.contains(&json!("77")), "{seen:?}");
     assert_eq!(read(), "77");
+}
+
+/// Reads until nothing old can be shown any more: both the old and the new value are seen until then, and the new one
+/// alone afterwards.
+#[track_caller]
+fn both_are_seen(what: &str, read: impl Fn() -> Value, old: &Value, new: &Value) {
+    let changed = Instant::now();
+    let mut seen = Vec::new();
+    while changed.elapsed() < WHILE.most {
+        seen.push(read());
+    }
+    assert!(seen.contains(old) && seen.contains(new), "{what}: {seen:?}");
+    assert_eq!(read(), *new, "{what}");
+}
+
+#[test]
+fn settings_of_keys_log_groups_rules_parameters_and_alarms_are_read_as_they_were_for_a_while() {
+    let storm = Storm::new(Weather {
+        stale_attributes: Some(WHILE),
+        ..calm()
+    });
+    let aws = &storm.aws;
+    // What nobody has read before is shown as it was made.
+    let key = aws.call("kms", "create_key", json!({}))["KeyMetadata"]["KeyId"].clone();
+    aws.call("kms", "enable_key_rotation", json!({"KeyId": key}));
+    let read = || aws.call("kms", "get_key_rotation_status", json!({"KeyId": key}))["KeyRotationEnabled"].clone();
+    both_are_seen("rotation", read, &json!(false), &json!(true));
+
+    aws.call("logs", "create_log_group", json!({"logGroupName": "/g"}));
+    aws.call(
+        "logs",
+        "put_retention_policy",
+        json!({"logGroupName": "/g", "retentionInDays": 30}),
+    );
+    let read = || {
+        let groups = aws.call("logs", "describe_log_groups", json!({"logGroupNamePrefix": "/g"}));
+        groups["logGroups"][0]["retentionInDays"].clone()
+    };
+    both_are_seen("retention", read, &Value::Null, &json!(30));
+
+    let rule = |rate: &str| aws.call("events", "put_rule", json!({"Name": "r", "ScheduleExpression": rate}));
+    let read = || aws.call("events", "describe_rule", json!({"Name": "r"}))["ScheduleExpression"].clone();
+    rule("rate(5 minutes)");
+    read();
+    rule("rate(7 minutes)");
+    both_are_seen("a rule", read, &json!("rate(5 minutes)"), &json!("rate(7 minutes)"));
+
+    let parameter = |text: &str| {
+        let put = json!({"Name": "/p/q", "Type": "String", "Value": text, "Description": text, "Overwrite": true});
+        aws.call("ssm", "put_parameter", put)
+    };
+    let read = || {
+        let path = json!([{"Key": "Path", "Option": "OneLevel", "Values": ["/p"]}]);
+        let listed = aws.call("ssm", "describe_parameters", json!({"ParameterFilters": path}));
+        let value = aws.call("ssm", "get_parameter", json!({"Name": "/p/q"}));
+        json!([listed["Parameters"][0]["Description"], value["Parameter"]["Value"]])
+    };
+    parameter("one");
+    read();
+    parameter("two");
+    both_are_seen("a parameter", read, &json!(["one", "one"]), &json!(["two", "two"]));
+
+    let alarm = |threshold: u32| {
+        let put = json!({
+            "AlarmName": "a", "Namespace": "n", "MetricName": "m", "Statistic": "Sum", "Period": 60,
+            "EvaluationPeriods": 1, "ComparisonOperator": "GreaterThanThreshold", "Threshold": threshold,
+        });
+        aws.call("cloudwatch", "put_metric_alarm", put)
+    };
+    let read = || {
+        let alarms = aws.call("cloudwatch", "describe_alarms", json!({"AlarmNames": ["a"]}));
+        json!(alarms["MetricAlarms"][0]["Threshold"].as_f64())
+    };
+    alarm(1);
+    read();
+    alarm(2);
+    both_are_seen("an alarm", read, &json!(1.0), &json!(2.0));
 }
 
 #[test]

@@ -30,6 +30,8 @@ impl Reconciler for Deployment {
     const IDENTITY: &'static [&'static str] = &["rest_api_id", "fingerprint"];
     const PARENTS: &'static [&'static str] = &["rest_api_id"];
     const REPEATABLE: bool = true;
+    /// It is there or not; nothing of it can be old.
+    const STALE_READS: bool = false;
 
     /// By id, else by description.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

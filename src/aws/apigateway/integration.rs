@@ -34,6 +34,8 @@ impl Reconciler for Integration {
     const OUTPUTS: &'static [&'static str] = &[];
     const IDENTITY: &'static [&'static str] = &["rest_api_id", "resource_id", "http_method"];
     const PARENTS: &'static [&'static str] = &["rest_api_id", "resource_id"];
+    /// API Gateway answers a change with what it made of it, and reads by id that follow agree with it.
+    const STALE_READS: bool = false;
 
     /// In its method.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

@@ -37,6 +37,8 @@ impl Reconciler for Method {
     const OUTPUTS: &'static [&'static str] = &[];
     const IDENTITY: &'static [&'static str] = &["rest_api_id", "resource_id", "http_method"];
     const PARENTS: &'static [&'static str] = &["rest_api_id", "resource_id"];
+    /// API Gateway answers a change with what it made of it, and reads by id that follow agree with it.
+    const STALE_READS: bool = false;
 
     /// By resource and verb.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

@@ -34,6 +34,8 @@ impl Reconciler for Model {
     const IDENTITY: &'static [&'static str] = &["rest_api_id", "name"];
     const IMMUTABLE: &'static [&'static str] = &["content_type"];
     const PARENTS: &'static [&'static str] = &["rest_api_id"];
+    /// API Gateway answers a change with what it made of it, and reads by id that follow agree with it.
+    const STALE_READS: bool = false;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         Outputs::from([("name".to_owned(), spec.name.clone())])

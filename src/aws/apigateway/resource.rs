@@ -28,6 +28,8 @@ impl Reconciler for Resource {
     const OUTPUTS: &'static [&'static str] = &["id"];
     const IDENTITY: &'static [&'static str] = &["rest_api_id", "parent_id", "path_part"];
     const PARENTS: &'static [&'static str] = &["rest_api_id", "parent_id"];
+    /// It is there or not; nothing of it can be old.
+    const STALE_READS: bool = false;
 
     /// By id, else by its place in the tree.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

@@ -32,6 +32,8 @@ impl Reconciler for Stage {
     const OUTPUTS: &'static [&'static str] = &["name", "execution_arn"];
     const IDENTITY: &'static [&'static str] = &["rest_api_id", "name"];
     const PARENTS: &'static [&'static str] = &["rest_api_id"];
+    /// API Gateway answers a change with what it made of it, and reads by id that follow agree with it.
+    const STALE_READS: bool = false;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         let path = format!("{}/{}", spec.rest_api_id, spec.name);

@@ -37,6 +37,8 @@ impl Reconciler for UsagePlan {
     const IDENTITY: &'static [&'static str] = &[];
     const REPEATABLE: bool = true;
     const TAGGED: bool = true;
+    /// API Gateway answers a change with what it made of it, and reads by id that follow agree with it.
+    const STALE_READS: bool = false;
 
     /// By id, else by tags.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

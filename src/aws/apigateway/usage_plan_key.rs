@@ -25,6 +25,8 @@ impl Reconciler for UsagePlanKey {
     const OUTPUTS: &'static [&'static str] = &[];
     const IDENTITY: &'static [&'static str] = &["usage_plan_id", "key_id"];
     const PARENTS: &'static [&'static str] = &["usage_plan_id", "key_id"];
+    /// It is there or not; nothing of it can be old.
+    const STALE_READS: bool = false;
 
     /// Among the plan's keys.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

@@ -32,6 +32,8 @@ impl Reconciler for Validator {
     const PARENTS: &'static [&'static str] = &["rest_api_id"];
     // Names of validators need not be different.
     const DOUBLES: bool = true;
+    /// API Gateway answers a change with what it made of it, and reads by id that follow agree with it.
+    const STALE_READS: bool = false;
 
     /// By id, else by name.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

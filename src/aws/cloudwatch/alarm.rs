@@ -83,6 +83,8 @@ impl Reconciler for Alarm {
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
+    /// Alarms are read from a list, which follows them.
+    const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         let arn = self.0.arn("cloudwatch", &format!("alarm:{}", spec.name));

@@ -35,6 +35,8 @@ impl Reconciler for Dashboard {
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
+    /// CloudWatch may write the body in its own way, which has to be believed.
+    const STALE_READS: bool = false;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         // Dashboards belong to no region.

@@ -6,6 +6,7 @@ use super::shape::{
 };
 pub use super::shape::{Index, Spec};
 use crate::aws::absent::{absent, present};
+use crate::aws::remarks::Wait;
 use crate::aws::wait::with_tags;
 use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
@@ -17,11 +18,12 @@ use aws_sdk_dynamodb::types::{
 };
 use std::sync::Arc;
 use std::time::Duration;
-use tokio::time::{Instant, sleep};
+use tokio::time::sleep;
 
 /// How long a table may take to become active, to end a change, or to go; AWS needs seconds, rarely minutes.
 const READY: Duration = Duration::from_secs(600);
-/// How long an index may take: it is filled from the table, and that takes the longer the more is in it.
+/// How long an index may take: it is filled from the table, 8 to 17 minutes where there is little in it, and the longer the
+/// more there is.
 const FILLED: Duration = Duration::from_secs(3600);
 /// How long a new table may be unknown.
 const VISIBLE: Duration = Duration::from_secs(30);
@@ -36,7 +38,8 @@ impl Reconciler for Table {
     const IDENTITY: &'static [&'static str] = &["name"];
     const IMMUTABLE: &'static [&'static str] = &["hash_key", "range_key"];
     const TAGGED: bool = true;
-    /// Of its tags: <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ListTagsOfResource.html>
+    /// Of its tags, until their change is over. Those of the table itself are waited for:
+    /// <https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_ListTagsOfResource.html>
     const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
@@ -49,14 +52,16 @@ impl Reconciler for Table {
     /// By name. A table that is still being made or changed is there; one that is being deleted is not.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
-        let (table, details) = tokio::join!(self.describe(name), self.details(name));
-        let Some(table) = table? else { return Ok(None) };
-        let found = match details {
+        let mut table = self.describe(name).await?;
+        if table.as_ref().and_then(|table| table.table_status()) == Some(&TableStatus::Creating) {
+            // Until it is active some of its details are refused, and what is told is not true: a second before, its tags,
+            // which tell whose it is, seem to be none. So they are not asked for beside the status.
+            present(self.settle(name, READY).await)?;
+            table = self.describe(name).await?;
+        }
+        let Some(table) = table else { return Ok(None) };
+        let found = match self.details(name).await {
             Err(why) if why.is_not_found() => {
-                if table.table_status() == Some(&TableStatus::Creating) {
-                    // Tags, which tell whose it is, may not be told before the table is active.
-                    self.settle(name, READY).await?;
-                }
                 let table = || async {
                     let table = self.describe(name).await?;
                     table.ok_or_else(|| absent("dynamodb:DescribeTable", name))
@@ -155,24 +160,39 @@ impl Reconciler for Table {
     }
 
     /// Waits until the table is gone: only then is its name free. A protection against deletion that was seen is switched
-    /// off first, so whoever asks must have made sure that it may be. One that comes after the look is AWS's refusal.
+    /// off first, so whoever asks must have made sure that it may be. One that comes after the look is AWS's refusal. While
+    /// one of its indexes is made, changed or removed, AWS does not delete it.
     async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
         let aws = &self.0;
         let name = &live.spec.name;
+        if self.describe(name).await?.is_none() || present(self.settle(name, FILLED).await)?.is_none() {
+            return self.gone(name).await;
+        }
         if live.spec.deletion_protection {
             let off = self.change(name, READY, |t| t.deletion_protection_enabled(false)).await;
             if present(off)?.is_none() {
                 return Ok(());
             }
         }
-        let deleted = aws
-            .call("dynamodb:DeleteTable", || {
-                aws.dynamodb.delete_table().table_name(name).send()
-            })
-            .await;
-        match present(deleted)? {
-            Some(_) => self.gone(name).await,
-            None => Ok(()),
+        let wait = Wait::new(aws, FILLED);
+        loop {
+            let deleted = aws
+                .call("dynamodb:DeleteTable", || {
+                    aws.dynamodb.delete_table().table_name(name).send()
+                })
+                .await;
+            match deleted {
+                // Something had begun that was not shown before.
+                Err(why) if why.code == "ResourceInUseException" && !wait.is_over() => {
+                    present(self.settle(name, FILLED).await)?;
+                }
+                deleted => {
+                    return match present(deleted)? {
+                        Some(_) => self.gone(name).await,
+                        None => Ok(()),
+                    };
+                }
+            }
         }
     }
 }
@@ -252,12 +272,12 @@ impl Table {
 
     /// Waits until the table and its indexes take changes.
     async fn settle(&self, name: &str, patience: Duration) -> Result<(), Failure> {
-        let start = Instant::now();
+        let mut wait = Wait::new(&self.0, patience);
         let mut pause = Duration::from_millis(250);
         loop {
             let waiting = match self.describe(name).await? {
                 Some(table) => busy(&table),
-                None if start.elapsed() < VISIBLE => Some("it is not known yet".to_owned()),
+                None if wait.took() < VISIBLE => Some("it is not known yet".to_owned()),
                 None => {
                     let message = format!("the table {name} is not there, or is being deleted");
                     return Err(Failure {
@@ -267,9 +287,11 @@ impl Table {
                 }
             };
             let Some(what) = waiting else { return Ok(()) };
-            if start.elapsed() >= patience {
-                return Err(late(&format!("the table {name} to be ready: {what}"), patience));
+            let what = format!("the table {name} to be ready: {what}");
+            if wait.is_over() {
+                return Err(late(&what, patience));
             }
+            wait.tell(&what);
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(3));
         }
@@ -278,7 +300,8 @@ impl Table {
     /// Waits until there is no table of this name.
     async fn gone(&self, name: &str) -> Result<(), Failure> {
         let aws = &self.0;
-        let start = Instant::now();
+        let what = format!("the table {name} to be gone");
+        let mut wait = Wait::new(aws, READY);
         let mut pause = Duration::from_millis(250);
         loop {
             let found = aws
@@ -289,9 +312,10 @@ impl Table {
             if present(found)?.is_none() {
                 return Ok(());
             }
-            if start.elapsed() >= READY {
-                return Err(late(&format!("the table {name} to be gone"), READY));
+            if wait.is_over() {
+                return Err(late(&what, READY));
             }
+            wait.tell(&what);
             sleep(pause).await;
             pause = (pause * 2).min(Duration::from_secs(3));
         }
@@ -392,7 +416,8 @@ impl Table {
         }
     }
 
-    /// One table after the other: a change of tags goes on after its reply, and AWS takes only so many at once.
+    /// One table after the other: a change of tags goes on after its reply, and AWS takes only so many at once. Until the
+    /// first is over, some seconds, a table refuses the second, which the retry table waits for.
     async fn tag(&self, arn: &str, live: &Tags, desired: &Tags) -> Result<(), Failure> {
         let aws = &self.0;
         let _alone = aws.alone("dynamodb:tags").await;

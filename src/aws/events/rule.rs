@@ -33,6 +33,9 @@ impl Reconciler for Rule {
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
+    /// Changes take "a short period of time", which may be seen:
+    /// <https://docs.aws.amazon.com/eventbridge/latest/APIReference/API_PutRule.html>
+    const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         let arn = self.0.arn("events", &format!("rule/{}", spec.name));

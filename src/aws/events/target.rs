@@ -49,6 +49,8 @@ impl Reconciler for EventTarget {
     const OUTPUTS: &'static [&'static str] = &[];
     const IDENTITY: &'static [&'static str] = &["rule", "id"];
     const PARENTS: &'static [&'static str] = &["rule"];
+    /// As with rules.
+    const STALE_READS: bool = true;
 
     /// From the list of all targets of the rule, read once for all of them.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

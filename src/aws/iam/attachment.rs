@@ -25,6 +25,8 @@ impl Reconciler for Attachment {
     const OUTPUTS: &'static [&'static str] = &[];
     const IDENTITY: &'static [&'static str] = &["role", "policy_arn"];
     const PARENTS: &'static [&'static str] = &["role", "policy_arn"];
+    /// It is there or not; nothing of it can be old.
+    const STALE_READS: bool = false;
 
     /// From the list of all that is attached to the role, read once for all attachments of that role.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

@@ -38,6 +38,8 @@ impl Reconciler for Role {
     const IDENTITY: &'static [&'static str] = &["name"];
     const IMMUTABLE: &'static [&'static str] = &["path"];
     const TAGGED: bool = true;
+    /// IAM is consistent after some seconds only:
+    /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/troubleshoot.html#troubleshoot_general_eventual-consistency>
     const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {

@@ -32,6 +32,8 @@ impl Reconciler for Alias {
     const KIND: &'static str = "kms.alias";
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
+    /// As with keys: the key behind it may be the one before.
+    const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         Outputs::from([

@@ -1,6 +1,7 @@
 //! A symmetric key of our own. AWS never deletes a key at once: one that is pending deletion counts as gone.
 
-use crate::aws::absent::{gone, present};
+use crate::aws::absent::{absent, gone, present};
+use crate::aws::wait::{once_known, with_tags};
 use crate::aws::{Aws, Document, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
@@ -46,6 +47,9 @@ impl Reconciler for Key {
     const TAGGED: bool = true;
     /// What is encrypted with it cannot be read without it.
     const VITAL: bool = true;
+    /// KMS is consistent after some seconds only, and others have seen rotation, policy, description and tags late:
+    /// <https://docs.aws.amazon.com/kms/latest/developerguide/accessing-kms.html#programming-eventual-consistency>
+    const STALE_READS: bool = true;
 
     /// By the recorded id; when that key is gone, the first one that carries our ownership tags and is not gone.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
@@ -90,7 +94,7 @@ impl Reconciler for Key {
         let id = key.key_id();
         self.usable(id).await?;
         if spec.rotation {
-            self.rotate_new(id).await?;
+            self.rotate(id, true).await?;
         }
         if !spec.enabled {
             self.enable(id, false).await?;
@@ -160,31 +164,38 @@ impl Key {
     /// What KMS tells of one key; `None` when it is gone or on its way out.
     async fn read(&self, id: &str, deletion_window_days: u32) -> Result<Option<Observed<Spec>>, Failure> {
         let aws = &self.0;
-        let (key, policy, rotation, tags) = tokio::join!(
-            aws.call("kms:DescribeKey", || aws.kms.describe_key().key_id(id).send()),
-            aws.call("kms:GetKeyPolicy", || aws
-                .kms
-                .get_key_policy()
-                .key_id(id)
-                .policy_name("default")
-                .send()),
-            aws.call("kms:GetKeyRotationStatus", || aws
-                .kms
-                .get_key_rotation_status()
-                .key_id(id)
-                .send()),
-            tags(aws, id),
-        );
-        // First of all whether it is there: of a key on its way out not everything can be read.
-        let Some(key) = present(key)?.and_then(|found| found.key_metadata) else {
+        // Of a key on its way out not everything can be read.
+        let key = || async {
+            let found = aws
+                .call("kms:DescribeKey", || aws.kms.describe_key().key_id(id).send())
+                .await?;
+            let key = found.key_metadata.filter(|key| !on_its_way_out(key));
+            key.ok_or_else(|| absent("kms:DescribeKey", id))
+        };
+        let details = || async {
+            tokio::try_join!(
+                aws.call("kms:GetKeyPolicy", || aws
+                    .kms
+                    .get_key_policy()
+                    .key_id(id)
+                    .policy_name("default")
+                    .send()),
+                aws.call("kms:GetKeyRotationStatus", || aws
+                    .kms
+                    .get_key_rotation_status()
+                    .key_id(id)
+                    .send()),
+                tags(aws, id),
+            )
+        };
+        let found = with_tags(&format!("the key {id}"), key, details).await?;
+        let Some((key, (policy, rotation, tags))) = found else {
             return Ok(None);
         };
-        if on_its_way_out(&key) {
-            return Ok(None);
+        if key.key_state() == Some(&KeyState::Creating) {
+            // A run that was interrupted made it just now, and it takes no change before it is ready.
+            self.usable(id).await?;
         }
-        let (Some(policy), Some(rotation), Some(tags)) = (present(policy)?, present(rotation)?, present(tags)?) else {
-            return Ok(None);
-        };
         let spec = Spec {
             description: key.description().unwrap_or_default().to_owned(),
             enabled: key.key_state() != Some(&KeyState::Disabled),
@@ -267,31 +278,20 @@ impl Key {
         }
     }
 
-    /// Rotation for a key so new that not every part of KMS need know it yet.
-    async fn rotate_new(&self, id: &str) -> Result<(), Failure> {
-        let start = Instant::now();
-        loop {
-            match self.rotate(id, true).await {
-                Err(why) if why.is_not_found() && start.elapsed() < USABLE => sleep(POLL).await,
-                other => return other,
-            }
-        }
-    }
-
+    /// Not every part of KMS need know yet that the key was made, or enabled, just now. That it was enabled the retry table
+    /// waits for.
     async fn rotate(&self, id: &str, on: bool) -> Result<(), Failure> {
         let aws = &self.0;
-        if on {
-            aws.call("kms:EnableKeyRotation", || {
-                aws.kms.enable_key_rotation().key_id(id).send()
-            })
-            .await?;
-        } else {
-            aws.call("kms:DisableKeyRotation", || {
-                aws.kms.disable_key_rotation().key_id(id).send()
-            })
-            .await?;
-        }
-        Ok(())
+        once_known(&format!("the key {id}"), || async {
+            if on {
+                let enable = || aws.kms.enable_key_rotation().key_id(id).send();
+                aws.call("kms:EnableKeyRotation", enable).await.map(drop)
+            } else {
+                let disable = || aws.kms.disable_key_rotation().key_id(id).send();
+                aws.call("kms:DisableKeyRotation", disable).await.map(drop)
+            }
+        })
+        .await
     }
 
     async fn enable(&self, id: &str, on: bool) -> Result<(), Failure> {

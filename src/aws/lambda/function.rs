@@ -73,6 +73,8 @@ impl Reconciler for Function {
     const IDENTITY: &'static [&'static str] = &["name"];
     const INPUTS: &'static [&'static str] = &["code_zip"];
     const TAGGED: bool = true;
+    /// Lambda tells when a change of the configuration is over, which is waited for, and tells concurrency and tags at once.
+    const STALE_READS: bool = false;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         let arn = self.0.arn("lambda", &format!("function:{}", spec.name));
@@ -97,14 +99,26 @@ impl Reconciler for Function {
                 .hint("allow lambda:ListTags for the principal that runs fraudctl"));
         }
         let arn = config.function_arn.clone().unwrap_or_default();
+        let unread = unread(&config);
+        if let Some(why) = &unread {
+            let key = config.kms_key_arn().unwrap_or("its key");
+            let hint = format!("allow kms:Decrypt on {key} for the principal that runs fraudctl to have it compared");
+            let text =
+                format!("the environment of functions is not compared, since Lambda does not tell it: {why}; {hint}");
+            self.0.remark_once("lambda:environment", &text);
+        }
         let concurrency = found.concurrency.and_then(|found| found.reserved_concurrent_executions);
-        let spec = Spec {
+        let mut spec = Spec {
             name: name.clone(),
             reserved_concurrency: concurrency.and_then(|number| u32::try_from(number).ok()),
             tags: tags::ours(found.tags.unwrap_or_default()),
             code_zip: target.spec.code_zip.clone(),
             ..configured(config)
         };
+        if unread.is_some() && target.outputs.is_some() {
+            // Unknown is no difference. Of one that nobody remembers it is one, or it would never be set.
+            spec.environment.clone_from(&target.spec.environment);
+        }
         Ok(Some(Observed::new(spec, self.outputs(name, arn))))
     }
 
@@ -416,6 +430,14 @@ fn configured(config: FunctionConfiguration) -> Spec {
     }
 }
 
+/// Why the environment is not told: it is only to who may use the key that encrypts it.
+/// <https://docs.aws.amazon.com/lambda/latest/dg/configuration-envvars-encryption.html>
+fn unread(config: &FunctionConfiguration) -> Option<String> {
+    let why = config.environment()?.error()?;
+    let said = |text: Option<&str>| text.unwrap_or("no reason").to_owned();
+    Some(format!("{}: {}", said(why.error_code()), said(why.message())))
+}
+
 fn environment(spec: &Spec) -> Environment {
     Environment::builder()
         .set_variables(Some(spec.environment.clone().into_iter().collect()))
@@ -491,6 +513,19 @@ mod tests {
             progress(&config(State::Active, LastUpdateStatus::Failed)),
             Progress::Failed("no such role".to_owned())
         );
+    }
+
+    #[test]
+    fn an_environment_that_is_not_told_is_not_an_empty_one() {
+        use aws_sdk_lambda::types::{EnvironmentError, EnvironmentResponse};
+        let config = |environment| FunctionConfiguration::builder().environment(environment).build();
+        let error = EnvironmentError::builder()
+            .error_code("AccessDeniedException")
+            .message("no");
+        let hidden = EnvironmentResponse::builder().error(error.build()).build();
+        assert_eq!(unread(&config(hidden)).as_deref(), Some("AccessDeniedException: no"));
+        assert_eq!(unread(&config(EnvironmentResponse::builder().build())), None);
+        assert_eq!(unread(&FunctionConfiguration::builder().build()), None);
     }
 
     #[test]

@@ -33,6 +33,8 @@ impl Reconciler for Permission {
     const IDENTITY: &'static [&'static str] = &["function", "statement_id"];
     const IMMUTABLE: &'static [&'static str] = &["action", "principal", "source_arn"];
     const PARENTS: &'static [&'static str] = &["function"];
+    /// The policy that it stands in spreads as those of IAM do.
+    const STALE_READS: bool = true;
 
     /// In the function's policy, by the statement's name.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {

@@ -30,6 +30,8 @@ impl Reconciler for Group {
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
+    /// Right after a retention was set the list of groups may lack it.
+    const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         Outputs::from([

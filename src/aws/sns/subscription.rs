@@ -47,6 +47,7 @@ impl Reconciler for Subscription {
     const OUTPUTS: &'static [&'static str] = &["arn"];
     const IDENTITY: &'static [&'static str] = &["topic_arn", "protocol", "endpoint"];
     const PARENTS: &'static [&'static str] = &["topic_arn"];
+    /// As with topics.
     const STALE_READS: bool = true;
 
     /// From the topic's list, read once for all subscriptions of the topic. By its ARN alone a subscription can be read

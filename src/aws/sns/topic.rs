@@ -40,6 +40,7 @@ impl Reconciler for Topic {
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
+    /// Of attributes, which SNS keeps in many places.
     const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {

@@ -54,6 +54,8 @@ impl Reconciler for Queue {
     const OUTPUTS: &'static [&'static str] = &["arn", "url", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
     const TAGGED: bool = true;
+    /// Of attributes, for up to a minute:
+    /// <https://docs.aws.amazon.com/AWSSimpleQueueService/latest/APIReference/API_SetQueueAttributes.html>
     const STALE_READS: bool = true;
     const LINGERS: bool = true;
 

@@ -37,6 +37,8 @@ impl Reconciler for Parameter {
     const IMMUTABLE: &'static [&'static str] = &["kind"];
     const INPUTS: &'static [&'static str] = &["initial"];
     const TAGGED: bool = true;
+    /// The description stands in a list alone, which follows the parameter.
+    const STALE_READS: bool = true;
 
     fn predict(&self, spec: &Spec) -> Outputs {
         let arn = self

@@ -1,5 +1,7 @@
 //! Which operation of which service a request is about.
 
+use aws_smithy_cbor::Decoder;
+use aws_smithy_cbor::data::Type;
 use percent_encoding::percent_decode_str;
 use serde_json::{Map, Value};
 
@@ -34,7 +36,8 @@ pub struct Call {
     pub path: String,
     /// The body, or the beginning of a very long one, as far as it is text.
     pub body: String,
-    /// The parameters that stand in the body, but for a function's code. Null where the body is no form and no JSON.
+    /// The parameters that stand in the body, but for a function's code. Of CBOR only what is text. Null where the body is
+    /// nothing of this.
     pub fields: Value,
     /// How it was asked.
     pub protocol: Protocol,
@@ -109,7 +112,7 @@ impl Call {
                     .collect::<Map<_, _>>(),
             ),
             Protocol::Json | Protocol::Rest => without_code(serde_json::from_slice(&request.body).unwrap_or_default()),
-            Protocol::Cbor => Value::Null,
+            Protocol::Cbor => texts(&mut Decoder::new(&request.body)).unwrap_or_default(),
         };
         Self {
             service: service.to_owned(),
@@ -130,4 +133,39 @@ fn without_code(mut fields: Value) -> Value {
         }
     }
     fields
+}
+
+/// The next element of CBOR, with null for whatever is no text, no list and no map.
+fn texts(from: &mut Decoder<'_>) -> Option<Value> {
+    /// Is there one more? Without a number of elements, until the end is marked.
+    fn more(from: &mut Decoder<'_>, left: &mut Option<u64>) -> Option<bool> {
+        match left {
+            Some(left) => {
+                let more = *left > 0;
+                *left = left.saturating_sub(1);
+                Some(more)
+            }
+            None if from.datatype().ok()? == Type::Break => from.skip().ok().map(|()| false),
+            None => Some(true),
+        }
+    }
+    match from.datatype().ok()? {
+        Type::String | Type::StringIndef => Some(Value::String(from.str().ok()?.into_owned())),
+        Type::Array | Type::ArrayIndef => {
+            let (mut left, mut items) = (from.list().ok()?, Vec::new());
+            while more(from, &mut left)? {
+                items.push(texts(from)?);
+            }
+            Some(Value::Array(items))
+        }
+        Type::Map | Type::MapIndef => {
+            let (mut left, mut fields) = (from.map().ok()?, Map::new());
+            while more(from, &mut left)? {
+                let name = from.str().ok()?.into_owned();
+                fields.insert(name, texts(from)?);
+            }
+            Some(Value::Object(fields))
+        }
+        _ => from.skip().ok().map(|()| Value::Null),
+    }
 }

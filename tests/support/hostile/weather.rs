@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use super::at_once;
 use super::call::Call;
 use super::dice::{Dice, Span};
-use super::effects::{Attributes, Effect, Functions, Keys, Kind, Newborn, Queues, Roles, Tables};
+use super::effects::{
+    Attributes, Effect, Functions, Indexes, Keys, Kind, Newborn, Queues, Readers, Roles, TableTags, Tables,
+};
 use super::http::Answer;
 use super::record::Beside;
 use super::refusal::Refusal;
@@ -24,7 +26,7 @@ pub struct Weather {
     pub limits: Vec<Limit>,
     /// Which calls fail by themselves.
     pub faults: Faults,
-    /// How long a new role cannot be assumed by Lambda, is no principal in a policy, and ...
+    /// How long a new role cannot be assumed by Lambda, is no principal in a policy, cannot log SNS's deliveries, and ...
     pub role_unassumable: Option<Span>,
     /// ... how long a new permission of a role is not seen, and a taken one still is.
     pub permissions_unseen: Option<Span>,
@@ -36,19 +38,30 @@ pub struct Weather {
     pub messaging_unknown: Option<Span>,
     /// How long a new key is `Creating`, and refused by other services.
     pub key_creating: Option<Span>,
+    /// How long some take a key that was enabled just now for disabled.
+    pub key_enabling: Option<Span>,
+    /// Whether the caller may not decrypt, and is told nothing of what keys of our own encrypt.
+    pub may_not_decrypt: bool,
     /// How long a new table is `CREATING`, and then its backups cannot be set.
     pub table_creating: Option<Span>,
+    /// For how much of that, at the end, it seems to have no tags.
+    pub table_tags_empty: Duration,
     /// How long a changed table is `UPDATING`.
     pub table_updating: Span,
     /// How long a deleted table is `DELETING`.
     pub table_deleting: Span,
+    /// How long the tags of a table are being changed.
+    pub table_tags_locked: Option<Span>,
+    /// How long an index is being made or removed, while its table is active.
+    pub index_filling: Option<Span>,
     /// How long a new function is `Pending`.
     pub function_pending: Option<Span>,
     /// How long the update of a function is `InProgress`.
     pub function_updating: Span,
     /// How long a deleted function is still told of.
     pub function_deleting: Span,
-    /// How long queues, topics and subscriptions may show the attributes from before a change.
+    /// How long queues, topics, subscriptions, keys, log groups, rules, parameters and alarms may show what was before a
+    /// change.
     pub stale_attributes: Option<Span>,
     /// How long the name of a deleted queue is refused, and ...
     pub queue_name_refused: Option<Duration>,
@@ -89,9 +102,14 @@ impl Weather {
             keys_unknown: None,
             messaging_unknown: None,
             key_creating: None,
+            key_enabling: None,
+            may_not_decrypt: false,
             table_creating: None,
+            table_tags_empty: Duration::from_secs(1),
             table_updating: Span::seconds(1, 3),
             table_deleting: Span::seconds(5, 10),
+            table_tags_locked: None,
+            index_filling: None,
             function_pending: None,
             function_updating: Span::seconds(1, 4),
             function_deleting: Span::millis(500, 1000),
@@ -103,8 +121,8 @@ impl Weather {
         }
     }
 
-    /// All of it at once, as it is seen in us-east-1. Attributes of queues and topics, which AWS lets be stale for a
-    /// minute, are so for some seconds.
+    /// All of it at once, as it is seen in us-east-1 by who may do everything. Attributes of queues and topics, which AWS
+    /// lets be stale for a minute, are so for some seconds, and so is the filling of an index, which takes minutes.
     pub fn aws(seed: u64) -> Self {
         Self {
             latency: Some(Span::millis(50, 250)),
@@ -122,7 +140,10 @@ impl Weather {
             keys_unknown: Some(Span::seconds(1, 4)),
             messaging_unknown: Some(Span::millis(200, 1000)),
             key_creating: Some(Span::seconds(1, 5)),
+            key_enabling: Some(Span::seconds(1, 4)),
             table_creating: Some(Span::seconds(8, 12)),
+            table_tags_locked: Some(Span::millis(1500, 3400)),
+            index_filling: Some(Span::seconds(5, 10)),
             function_pending: Some(Span::seconds(1, 4)),
             stale_attributes: Some(Span::seconds(1, 5)),
             queue_name_refused: Some(Duration::from_secs(60)),
@@ -150,13 +171,24 @@ impl Weather {
             let roles = Roles::new(self.role_unassumable.unwrap_or(never), seen, seen, dice);
             effects.push(Box::new(roles));
         }
-        if let Some(creating) = self.key_creating {
-            effects.push(Box::new(Keys::new(creating, dice)));
+        if self.key_creating.is_some() || self.key_enabling.is_some() {
+            let never = Span::seconds(0, 0);
+            let (creating, enabling) = (self.key_creating.unwrap_or(never), self.key_enabling.unwrap_or(never));
+            effects.push(Box::new(Keys::new(creating, enabling, dice)));
+        }
+        if self.may_not_decrypt {
+            effects.push(Box::new(Readers));
         }
         if let Some(creating) = self.table_creating {
             let backups = Span::seconds(0, 3);
-            let tables = Tables::new(creating, self.table_updating, self.table_deleting, backups, dice);
+            let tables = Tables::new(self, creating, backups, dice);
             effects.push(Box::new(tables));
+        }
+        if let Some(locked) = self.table_tags_locked {
+            effects.push(Box::new(TableTags::new(locked, dice)));
+        }
+        if let Some(filling) = self.index_filling {
+            effects.push(Box::new(Indexes::new(filling, dice)));
         }
         if let Some(pending) = self.function_pending {
             let functions = Functions::new(pending, self.function_updating, self.function_deleting, dice);

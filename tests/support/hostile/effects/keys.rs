@@ -1,4 +1,5 @@
-//! A new key is being made for a while, and other services hear of it later.
+//! A new key is being made for a while, other services hear of it later, and one that was enabled is still disabled for
+//! some.
 
 use std::collections::HashMap;
 use std::time::Instant;
@@ -11,23 +12,42 @@ use super::super::http::Answer;
 use super::super::refusal::Refusal;
 use super::{Effect, json, last};
 
-/// New keys that cannot be used yet.
+/// How many of the places that answer have not heard that a key was enabled.
+const DISABLED: f64 = 0.6;
+
+/// New keys that cannot be used yet, and keys that were enabled just now.
 pub(in super::super) struct Keys {
     creating: Span,
+    enabling: Span,
     dice: Dice,
     /// By id.
     young: HashMap<String, Instant>,
+    /// By id: until when some take it for disabled.
+    enabled: HashMap<String, Instant>,
     refused: u64,
+    asked: u64,
 }
 
 impl Keys {
-    pub(in super::super) fn new(creating: Span, dice: Dice) -> Self {
+    pub(in super::super) fn new(creating: Span, enabling: Span, dice: Dice) -> Self {
         Self {
             creating,
+            enabling,
             dice,
             young: HashMap::new(),
+            enabled: HashMap::new(),
             refused: 0,
+            asked: 0,
         }
+    }
+
+    /// Whether the place that is asked still takes a key for disabled.
+    fn is_disabled(&mut self, key: &str, now: Instant) -> bool {
+        if self.enabled.get(last(key)).is_none_or(|until| now >= *until) {
+            return false;
+        }
+        self.asked += 1;
+        self.dice.share("where the key is disabled", self.asked) < DISABLED
     }
 
     fn is_young(&self, key: &str, now: Instant) -> bool {
@@ -41,6 +61,11 @@ impl Effect for Keys {
     }
 
     fn instead(&mut self, call: &Call, now: Instant) -> Option<Answer> {
+        let rotates = ["EnableKeyRotation", "DisableKeyRotation"].contains(&call.operation.as_str());
+        if call.service == "kms" && rotates && self.is_disabled(call.field("KeyId"), now) {
+            let message = format!("{} is disabled.", call.field("KeyId"));
+            return Some(Refusal::new(400, "DisabledException", message).answer(call));
+        }
         let is_young = |field: &str| self.is_young(call.field(field), now);
         let of_table = call.fields["SSESpecification"]["KMSMasterKeyId"]
             .as_str()
@@ -88,6 +113,10 @@ impl Effect for Keys {
         {
             let until = now + self.dice.within(self.creating, "key", self.young.len() as u64);
             self.young.insert(id.to_owned(), until);
+        }
+        if call.operation == "EnableKey" {
+            let until = now + self.dice.within(self.enabling, "enabled", self.enabled.len() as u64);
+            self.enabled.insert(last(call.field("KeyId")).to_owned(), until);
         }
         let shows = ["CreateKey", "DescribeKey"].contains(&call.operation.as_str());
         let id = json(answer)["KeyMetadata"]["KeyId"].as_str().map(str::to_owned);

@@ -2,10 +2,13 @@
 
 mod attributes;
 mod functions;
+mod indexes;
 mod keys;
 mod newborn;
 mod queues;
+mod readers;
 mod roles;
+mod table_tags;
 mod tables;
 
 use std::time::Instant;
@@ -14,10 +17,13 @@ use serde_json::Value;
 
 pub(super) use attributes::Attributes;
 pub(super) use functions::Functions;
+pub(super) use indexes::Indexes;
 pub(super) use keys::Keys;
 pub(super) use newborn::{Kind, Newborn};
 pub(super) use queues::Queues;
+pub(super) use readers::Readers;
 pub(super) use roles::Roles;
+pub(super) use table_tags::TableTags;
 pub(super) use tables::Tables;
 
 use super::call::Call;
@@ -38,6 +44,13 @@ pub(super) trait Effect: Send {
 /// The last part of an ARN, a URL or a path.
 fn last(text: &str) -> &str {
     text.rsplit(['/', ':']).next().unwrap_or(text)
+}
+
+/// The table that a call to DynamoDB is about.
+fn table(call: &Call) -> Option<&str> {
+    let named = [call.field("TableName"), call.field("ResourceArn")];
+    let name = named.into_iter().find(|name| !name.is_empty())?;
+    (call.service == "dynamodb").then(|| last(name))
 }
 
 /// The answer's body as JSON; null when it is none.

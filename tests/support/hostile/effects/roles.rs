@@ -17,6 +17,7 @@ pub(in super::super) struct Roles {
     detached: Span,
     dice: Dice,
     events: u64,
+    refused: u64,
     /// By role: until when it cannot be assumed, and is no principal.
     young: HashMap<String, Instant>,
     /// By role: until when its last policy is not seen.
@@ -33,6 +34,7 @@ impl Roles {
             detached,
             dice,
             events: 0,
+            refused: 0,
             young: HashMap::new(),
             powerless: HashMap::new(),
             attached: HashMap::new(),
@@ -56,6 +58,26 @@ impl Roles {
         None
     }
 
+    /// A topic whose deliveries are to be logged by a role of which nobody there has heard.
+    fn in_topic(&mut self, call: &Call, now: Instant) -> Option<Refusal> {
+        let (attribute, role) = (call.field("AttributeName"), call.field("AttributeValue"));
+        let young = self.young.get(last(role)).is_some_and(|until| now < *until);
+        if !young || !attribute.ends_with("FeedbackRoleArn") {
+            return None;
+        }
+        self.refused += 1;
+        // Both are seen.
+        let attribute = if self.refused % 2 == 1 {
+            format!("{attribute}: ")
+        } else {
+            String::new()
+        };
+        let message = format!(
+            "Invalid parameter: {attribute}{role} is not a valid role to allow SNS to write to Cloudwatch Logs"
+        );
+        Some(Refusal::new(400, "InvalidParameter", message))
+    }
+
     /// A policy that names a role of which nobody there has heard.
     fn in_policy(&self, document: &str, now: Instant) -> Option<&str> {
         let named = |role: &String| document.contains(&format!(":role/{role}\""));
@@ -70,6 +92,9 @@ impl Effect for Roles {
     }
 
     fn instead(&mut self, call: &Call, now: Instant) -> Option<Answer> {
+        if call.is("sns", "SetTopicAttributes") {
+            return self.in_topic(call, now).map(|refusal| refusal.answer(call));
+        }
         let conflict = |name: &str, message: &str| {
             let attached = self.attached.get(name).is_some_and(|until| now < *until);
             attached.then(|| Refusal::new(409, "DeleteConflict", message))

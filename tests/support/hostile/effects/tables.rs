@@ -1,7 +1,7 @@
 //! A table is made, changed and removed in its own time.
 
 use std::collections::HashMap;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::{Value, json};
 
@@ -9,11 +9,14 @@ use super::super::call::Call;
 use super::super::dice::{Dice, Span};
 use super::super::http::Answer;
 use super::super::refusal::Refusal;
-use super::{Effect, last};
+use super::super::weather::Weather;
+use super::{Effect, table};
 
 /// Tables that are `CREATING`, `UPDATING` and `DELETING` for a while, and whose backups come later still.
 pub(in super::super) struct Tables {
     creating: Span,
+    /// For how much of that, at most, it is said to have no tags.
+    tags_empty: Duration,
     updating: Span,
     deleting: Span,
     /// After the table is active.
@@ -23,20 +26,28 @@ pub(in super::super) struct Tables {
     events: u64,
 }
 
+/// For how much of its creation, at most, the backups of a table are not known.
+const BACKUPS_UNKNOWN: Duration = Duration::from_millis(2600);
+
 struct Table {
     becoming: &'static str,
     until: Instant,
+    /// From when on it is known to what keeps the backups.
+    backups_known: Instant,
+    /// From when on it is known to what keeps the tags, which are not there yet.
+    tags_empty: Instant,
     backups_from: Instant,
     /// Its description, for when it is gone and still told of.
     description: Value,
 }
 
 impl Tables {
-    pub(in super::super) fn new(creating: Span, updating: Span, deleting: Span, backups: Span, dice: Dice) -> Self {
+    pub(in super::super) fn new(weather: &Weather, creating: Span, backups: Span, dice: Dice) -> Self {
         Self {
             creating,
-            updating,
-            deleting,
+            tags_empty: weather.table_tags_empty,
+            updating: weather.table_updating,
+            deleting: weather.table_deleting,
             backups,
             dice,
             tables: HashMap::new(),
@@ -60,12 +71,24 @@ impl Tables {
             ("CREATING", "CreateTable") if busy => {
                 refused("ResourceInUseException", format!("Table already exists: {name}"))
             }
-            ("CREATING", "DescribeContinuousBackups") if busy => {
+            ("CREATING", "DescribeContinuousBackups") if now < table.backups_known => {
                 refused("TableNotFoundException", format!("Table not found: {name}"))
             }
-            ("CREATING", "ListTagsOfResource" | "DescribeTimeToLive" | "Query" | "Scan" | "PutItem" | "UpdateItem")
-                if busy =>
-            {
+            ("CREATING" | "DELETING", "DescribeTimeToLive") if busy => {
+                let message = format!(
+                    "Cannot describe time to live while table is in {0} state: Current table state is {0}",
+                    table.becoming
+                );
+                refused("ValidationException", message)
+            }
+            ("CREATING", "ListTagsOfResource") if now < table.tags_empty => {
+                let message = format!(
+                    "Requested resource not found: ResourceArn: {} not found",
+                    call.field("ResourceArn")
+                );
+                refused("ResourceNotFoundException", message)
+            }
+            ("CREATING", "Query" | "Scan" | "PutItem" | "UpdateItem") if busy => {
                 refused("ResourceNotFoundException", "Requested resource not found".to_owned())
             }
             (_, "DescribeTable") => None,
@@ -83,16 +106,24 @@ impl Effect for Tables {
     }
 
     fn instead(&mut self, call: &Call, now: Instant) -> Option<Answer> {
-        let (name, table) = self.tables.get_key_value(name(call)?)?;
+        let (name, table) = self.tables.get_key_value(table(call)?)?;
         if call.operation == "DescribeTable" && table.becoming == "DELETING" && now < table.until {
             let body = json!({"Table": table.description});
             return Some(Answer::new(200, "application/x-amz-json-1.0", body.to_string()));
+        }
+        let empty = table.becoming == "CREATING" && table.tags_empty <= now && now < table.until;
+        if empty && call.operation == "ListTagsOfResource" {
+            return Some(Answer::new(
+                200,
+                "application/x-amz-json-1.0",
+                json!({"Tags": []}).to_string(),
+            ));
         }
         Self::refusal(name, table, call, now).map(|refusal| refusal.answer(call))
     }
 
     fn answered(&mut self, call: &Call, answer: &mut Answer, now: Instant) {
-        let Some(name) = name(call).filter(|_| answer.is_success()) else {
+        let Some(name) = table(call).filter(|_| answer.is_success()) else {
             return;
         };
         let (becoming, span) = match call.operation.as_str() {
@@ -108,7 +139,8 @@ impl Effect for Tables {
             _ => return,
         };
         self.events += 1;
-        let until = now + self.dice.within(span, becoming, self.events);
+        let takes = self.dice.within(span, becoming, self.events);
+        let until = now + takes;
         let mut description = Value::Null;
         answer.edit(|body| {
             show(&mut body["TableDescription"], becoming);
@@ -117,18 +149,13 @@ impl Effect for Tables {
         let table = Table {
             becoming,
             until,
+            backups_known: now + BACKUPS_UNKNOWN.min(takes / 2),
+            tags_empty: until - self.tags_empty.min(takes.mul_f64(0.8)),
             backups_from: until + self.dice.within(self.backups, "backups", self.events),
             description,
         };
         self.tables.insert(name.to_owned(), table);
     }
-}
-
-/// The table that a call is about.
-fn name(call: &Call) -> Option<&str> {
-    let named = [call.field("TableName"), call.field("ResourceArn")];
-    let name = named.into_iter().find(|name| !name.is_empty())?;
-    (call.service == "dynamodb").then(|| last(name))
 }
 
 /// Lets a description say what the table is becoming.

@@ -7,6 +7,7 @@ mod clients;
 mod counts;
 mod judge;
 mod limits;
+mod others;
 mod policy;
 mod registry;
 mod retry;
@@ -28,5 +29,6 @@ pub mod ssm;
 
 pub use clients::{Aws, ConnectError, Connection, Local};
 pub use counts::Counts;
+pub use others::Others;
 pub use policy::Document;
 pub use registry::Registry;

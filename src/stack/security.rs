@@ -1,6 +1,7 @@
 //! The key that encrypts everything at rest.
 
 use super::base::{Stack, add, policy};
+use crate::aws::Others;
 use crate::aws::kms::{alias, key};
 use crate::engine::Graph;
 use crate::resource::Handle;
@@ -21,6 +22,7 @@ pub fn declare(stack: &Stack, graph: &mut Graph) -> Security {
             rotation: true,
             deletion_window_days: 7,
             policy: key_policy(stack),
+            others: Others::default(),
             tags: stack.tags("security.key"),
         },
     );

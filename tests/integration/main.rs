@@ -12,6 +12,8 @@ mod client;
 mod deleted;
 mod deploy;
 mod drift;
+mod drift_rights;
+mod drift_stops;
 mod flow;
 mod halfway;
 mod ingestion;

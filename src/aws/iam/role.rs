@@ -1,12 +1,14 @@
 //! A role: who may assume it. What it may do hangs on it as attachments.
 
-use super::attachment::{attached, detach};
+use super::attachment::{attached, detach, on_role};
 use super::wire::{decode, from_wire, to_wire};
 use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
-use crate::aws::{Aws, Document, tags};
-use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use crate::aws::{Aws, Document, Others, tags};
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target, references};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A role's properties.
@@ -18,6 +20,13 @@ pub struct Spec {
     pub description: String,
     /// Who may assume it.
     pub assume_role_policy: Document,
+    /// The ARNs of the managed policies that may be on it. Each attachment is a resource of its own; here those that nobody
+    /// asked for show.
+    #[serde(default)]
+    pub managed_policies: BTreeSet<String>,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -41,18 +50,24 @@ impl Reconciler for Role {
     /// By name, which the ARN follows from. For some seconds after a change IAM may still answer with what was before.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
-        let found = self
-            .0
-            .call("iam:GetRole", || self.0.iam.get_role().role_name(name).send())
-            .await;
+        let (found, attached, inline) = tokio::join!(
+            self.0
+                .call("iam:GetRole", || self.0.iam.get_role().role_name(name).send()),
+            on_role(&self.0, name),
+            self.inline_policies(name),
+        );
         let Some(role) = present(found)?.and_then(|found| found.role) else {
             return Ok(None);
         };
+        let attached = present(attached)?.unwrap_or_default();
+        let inline: Vec<_> = inline?;
         let policy = role.assume_role_policy_document.as_deref().map(decode);
         let spec = Spec {
             name: role.role_name.clone(),
             description: role.description.unwrap_or_default(),
             assume_role_policy: policy.map(|text| Document::parse(&text)).unwrap_or_default(),
+            managed_policies: wanted_and_found(&target.spec.managed_policies, &attached),
+            others: Others::of([(INLINE, json!(inline), Value::Null)]),
             tags: from_wire(role.tags),
         };
         let outputs = Outputs::from([("arn".to_owned(), role.arn), ("name".to_owned(), role.role_name)]);
@@ -108,6 +123,14 @@ impl Reconciler for Role {
                 })
                 .await?;
         }
+        if changes.has("managed_policies") {
+            for policy in live.spec.managed_policies.difference(&spec.managed_policies) {
+                detach(&self.0, name, policy).await?;
+            }
+        }
+        if live.spec.others.takes_back(changes, INLINE) {
+            self.delete_inline(name, &live.spec.others.texts_in(INLINE)).await?;
+        }
         if changes.has("tags") {
             let aws = &self.0;
             tags::sync(
@@ -142,20 +165,7 @@ impl Reconciler for Role {
         for policy in &policies {
             detach(&self.0, name, policy).await?;
         }
-        for policy in &self.inline_policies(name).await? {
-            let deleted = self
-                .0
-                .call("iam:DeleteRolePolicy", || {
-                    self.0
-                        .iam
-                        .delete_role_policy()
-                        .role_name(name)
-                        .policy_name(policy)
-                        .send()
-                })
-                .await;
-            gone(deleted)?;
-        }
+        self.delete_inline(name, &self.inline_policies(name).await?).await?;
         for profile in &self.instance_profiles(name).await? {
             let removed = self
                 .0
@@ -174,7 +184,30 @@ impl Reconciler for Role {
     }
 }
 
+/// What IAM calls the policies that are part of a role.
+const INLINE: &str = "InlinePolicies";
+
+/// All that may be on the role, whether it is or not, and all that is. A reference that is not known yet stands for none.
+fn wanted_and_found(wanted: &BTreeSet<String>, found: &[String]) -> BTreeSet<String> {
+    let wanted = wanted.iter().filter(|arn| references(&json!(arn)).is_empty());
+    wanted.chain(found).cloned().collect()
+}
+
 impl Role {
+    async fn delete_inline(&self, role: &str, policies: &[String]) -> Result<(), Failure> {
+        for policy in policies {
+            let deleted = self
+                .0
+                .call("iam:DeleteRolePolicy", || {
+                    let delete = self.0.iam.delete_role_policy().role_name(role);
+                    delete.policy_name(policy).send()
+                })
+                .await;
+            gone(deleted)?;
+        }
+        Ok(())
+    }
+
     /// The names of the policies that are part of the role. None where there is no role.
     async fn inline_policies(&self, role: &str) -> Result<Vec<String>, Failure> {
         let mut all = Vec::new();

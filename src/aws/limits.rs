@@ -25,7 +25,7 @@ const LIMITS: &[Limit] = &[
     Limit("apigateway:DeleteRestApi", 1.0 / 30.0, 1.0),
     Limit("lambda:GetFunction", 100.0, 100.0),
     Limit("lambda:GetPolicy", 15.0, 15.0),
-    Limit("lambda:Create* lambda:Update* lambda:Delete* lambda:Put* lambda:Add* lambda:Remove* lambda:Tag* lambda:Untag* lambda:List* lambda:GetAccountSettings lambda:GetFunctionConcurrency", 15.0, 15.0),
+    Limit("lambda:Create* lambda:Update* lambda:Delete* lambda:Put* lambda:Add* lambda:Remove* lambda:Tag* lambda:Untag* lambda:List* lambda:GetAccountSettings lambda:GetFunctionConcurrency lambda:GetFunctionEventInvokeConfig", 15.0, 15.0),
     Limit("kms:CreateKey", 5.0, 5.0),
     Limit("kms:CreateAlias kms:DeleteAlias kms:UpdateAlias", 5.0, 5.0),
     Limit("kms:PutKeyPolicy", 5.0, 5.0),

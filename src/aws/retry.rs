@@ -172,6 +172,8 @@ pub fn classify(service: &str, code: &str, message: &str, status: Option<u16>) -
         (*s == "*" || *s == service) && (c.is_empty() || *c == code) && (part.is_empty() || contains(message, part))
     });
     match (row, status) {
+        // What is not there to be called does not come by waiting.
+        (_, Some(501)) => Final(Class::Permanent),
         (Some(row), _) => row.3,
         (None, Some(429)) => Throttled,
         (None, Some(status)) if status >= 500 => Fault,

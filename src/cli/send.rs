@@ -5,7 +5,7 @@ use super::{json, print};
 use crate::operate::send::{self, Answer, SendError, Transaction};
 use crate::ui::Progress;
 use clap::Args;
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// Posts one transaction to the deployed API with its API key and prints the answer. Exits with 1 when the answer is not 200.
@@ -60,7 +60,19 @@ pub async fn run(args: SendArgs) -> Result<(), Exit> {
         403 => Err(Exit::failed(
             "the API refused the key; a new key takes up to a minute to be known everywhere, so try again",
         )),
+        429 => Err(Exit::failed(too_many(&answer.body))),
         _ => Err(Exit::silent(exit::FAILED)),
+    }
+}
+
+/// What to do when API Gateway takes no more requests. It has one word for a quota and another for a throttle.
+/// <https://docs.aws.amazon.com/apigateway/latest/developerguide/supported-gateway-response-types.html>
+fn too_many(body: &Value) -> &'static str {
+    if body["message"] == "Limit Exceeded" {
+        "the day's quota of the API key is used up; `requests_per_day` in fraudctl.toml sets it"
+    } else {
+        "the API takes no more requests at the moment; when it goes on so, somebody has set a throttle: `fraudctl diff` \
+         shows it, and `fraudctl up` takes it back"
     }
 }
 

@@ -1,7 +1,8 @@
 //! The API that takes transactions: validated, behind an API key, metered by a usage plan.
 
 use super::base::{Stack, add};
-use super::functions::Functions;
+use super::functions::{self, Functions};
+use crate::aws::Others;
 use crate::aws::apigateway::gateway_response::{GatewayResponse, GatewayResponses};
 use crate::aws::apigateway::{
     api_key, deployment, integration, method, model, resource, rest_api, stage, usage_plan, usage_plan_key, validator,
@@ -15,6 +16,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 pub const REST_API: &str = "api.rest_api";
 pub const KEY: &str = "api.key";
+/// What can be asked of the API.
+const METHOD: &str = "POST";
+const PATH: &str = "transactions";
 /// The stage's name, part of the URL.
 pub const STAGE: &str = "prod";
 
@@ -32,6 +36,8 @@ pub fn declare(stack: &Stack, graph: &mut Graph, functions: &Functions) -> Api {
             description: "Fraud Detection API".to_owned(),
             endpoint_type: "REGIONAL".to_owned(),
             gateway_responses: gateway_responses(),
+            methods: [format!("{METHOD} /{PATH}")].into(),
+            others: Others::default(),
             tags: stack.tags(REST_API),
         },
     );
@@ -41,10 +47,11 @@ pub fn declare(stack: &Stack, graph: &mut Graph, functions: &Functions) -> Api {
         "api.permission",
         permission::Spec {
             function: functions.processor.name().into(),
-            statement_id: "AllowExecutionFromAPIGateway".to_owned(),
+            statement_id: functions::FROM_API.to_owned(),
             action: "lambda:InvokeFunction".to_owned(),
             principal: "apigateway.amazonaws.com".to_owned(),
             source_arn: format!("{}/*/*", api.output("execution_arn")),
+            others: Others::default(),
         },
     );
     let deployment = add::<deployment::Deployment>(
@@ -66,6 +73,7 @@ pub fn declare(stack: &Stack, graph: &mut Graph, functions: &Functions) -> Api {
             name: STAGE.to_owned(),
             deployment_id: deployment.id().into(),
             tracing: true,
+            others: Others::default(),
             tags: stack.tags("api.stage"),
         },
     );
@@ -103,7 +111,7 @@ fn transactions_method(stack: &Stack, graph: &mut Graph, api: &Handle, functions
         resource::Spec {
             rest_api_id: api.id().into(),
             parent_id: api.output("root_resource_id").into(),
-            path_part: "transactions".to_owned(),
+            path_part: PATH.to_owned(),
         },
     );
     let method = add::<method::Method>(
@@ -112,11 +120,12 @@ fn transactions_method(stack: &Stack, graph: &mut Graph, api: &Handle, functions
         method::Spec {
             rest_api_id: api.id().into(),
             resource_id: resource.id().into(),
-            http_method: "POST".to_owned(),
+            http_method: METHOD.to_owned(),
             authorization: "NONE".to_owned(),
             api_key_required: true,
             request_validator_id: validator.id().into(),
             request_models: BTreeMap::from([("application/json".to_owned(), model.name().into())]),
+            others: Others::default(),
         },
     );
     let integration = add::<integration::Integration>(
@@ -125,10 +134,11 @@ fn transactions_method(stack: &Stack, graph: &mut Graph, api: &Handle, functions
         integration::Spec {
             rest_api_id: api.id().into(),
             resource_id: resource.id().into(),
-            http_method: "POST".to_owned(),
+            http_method: METHOD.to_owned(),
             kind: "AWS_PROXY".to_owned(),
             integration_http_method: "POST".to_owned(),
             uri: functions.processor.output("invoke_arn").into(),
+            others: Others::default(),
         },
     );
     graph.after(&integration, &[&method]);
@@ -186,8 +196,15 @@ pub fn fingerprint(graph: &Graph) -> String {
         "api.post",
         "api.integration",
     ] {
-        let spec = graph.get(&address.into()).map(|node| node.spec.to_string());
-        hash.update(spec.unwrap_or_default());
+        let mut spec = graph
+            .get(&address.into())
+            .map(|node| node.spec.clone())
+            .unwrap_or_default();
+        // What nobody wants is in no snapshot of what is wanted.
+        if let Some(fields) = spec.as_object_mut() {
+            fields.remove("others");
+        }
+        hash.update(spec.to_string());
         hash.update([0]);
     }
     let api = graph.get(&REST_API.into());
@@ -223,6 +240,7 @@ fn metering(stack: &Stack, graph: &mut Graph, api: &Handle, stage: &Handle) {
             quota_limit: stack.settings.requests_per_day,
             quota_period: "DAY".to_owned(),
             stages: BTreeSet::from([format!("{}:{}", api.id(), stage.name())]),
+            others: Others::default(),
             tags: stack.tags("api.usage_plan"),
         },
     );

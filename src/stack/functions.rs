@@ -5,6 +5,7 @@ use super::messaging::{Messaging, trusted_by};
 use super::security::{self, Security};
 use super::storage::{self, Storage};
 use crate::artifact;
+use crate::aws::Others;
 use crate::aws::events::{rule, target};
 use crate::aws::iam::{attachment, policy as iam_policy, role};
 use crate::aws::lambda::{function, permission};
@@ -18,6 +19,10 @@ use std::collections::BTreeMap;
 pub const PROCESSOR: &str = "functions.processor";
 pub const ANALYZER: &str = "functions.analyzer";
 
+/// The names of the permissions by which the functions are invoked.
+pub const FROM_API: &str = "AllowExecutionFromAPIGateway";
+const FROM_SCHEDULE: &str = "AllowExecutionFromEventBridge";
+
 pub struct Functions {
     pub processor: Handle,
     pub analyzer: Handle,
@@ -30,6 +35,8 @@ struct Role<'a> {
     /// The name before the environment's, also the binary's.
     name: &'static str,
     description: &'static str,
+    /// The name of the permission by which it is invoked.
+    invoked_by: &'static str,
     log_group: String,
     /// What it may do to the tables.
     table_access: Vec<Value>,
@@ -60,6 +67,7 @@ pub fn declare(
             short: "processor",
             name: "transaction-processor",
             description: "Scores and stores card transactions",
+            invoked_by: FROM_API,
             log_group: processor_logs,
             table_access: vec![
                 on_table(&["PutItem", "UpdateItem"], &storage.table),
@@ -80,6 +88,7 @@ pub fn declare(
             short: "analyzer",
             name: "pattern-analyzer",
             description: "Looks for patterns over suspicious transactions",
+            invoked_by: FROM_SCHEDULE,
             log_group: analyzer_logs,
             table_access: vec![
                 on_table(&["UpdateItem"], &storage.table),
@@ -129,6 +138,8 @@ impl Parts<'_> {
                 name: role.log_group.clone(),
                 retention_days: Some(stack.settings.log_retention_days),
                 kms_key: Some(self.security.key.arn().into()),
+                class: group::standard(),
+                others: Others::default(),
                 tags: stack.tags(&at("log_group")),
             },
         );
@@ -155,6 +166,8 @@ impl Parts<'_> {
                 kms_key: Some(self.security.key.arn().into()),
                 code_sha256: binary.output("sha256").into(),
                 code_zip: binary.output("zip").into(),
+                statements: [role.invoked_by.to_owned()].into(),
+                others: Others::default(),
                 tags: stack.tags(&address),
             },
         );
@@ -182,18 +195,6 @@ impl Parts<'_> {
     /// The role that the function runs as, with all that is attached to it.
     fn identity(&self, graph: &mut Graph, role: &Role, at: &dyn Fn(&str) -> String) -> (Handle, [Handle; 3]) {
         let stack = self.stack;
-        let handle = add::<role::Role>(
-            graph,
-            &at("role"),
-            role::Spec {
-                name: stack.named(&format!("{}-role", role.name)),
-                path: stack.settings.role_path.clone(),
-                description: format!("What {} runs as", role.name),
-                assume_role_policy: trusted_by("lambda.amazonaws.com"),
-                permissions_boundary: stack.settings.permissions_boundary.clone(),
-                tags: stack.global_tags(&at("role")),
-            },
-        );
         let own = add::<iam_policy::Policy>(
             graph,
             &at("policy"),
@@ -205,15 +206,34 @@ impl Parts<'_> {
                 tags: stack.global_tags(&at("policy")),
             },
         );
-        // A function of before needs the rights of before until its successor, which waits for the table, takes its place.
-        graph.after(&own, &[&self.storage.table]);
         let managed = |name: &str| format!("arn:{}:iam::aws:policy/{name}", stack.partition);
-        let attachments = [
+        let policies = [
             ("logging", managed("service-role/AWSLambdaBasicExecutionRole")),
             ("tracing", managed("AWSXRayDaemonWriteAccess")),
             ("policy_attachment", own.arn().into()),
-        ]
-        .map(|(part, policy_arn)| {
+        ];
+        let handle = add::<role::Role>(
+            graph,
+            &at("role"),
+            role::Spec {
+                name: stack.named(&format!("{}-role", role.name)),
+                path: stack.settings.role_path.clone(),
+                description: format!("What {} runs as", role.name),
+                assume_role_policy: trusted_by("lambda.amazonaws.com"),
+                managed_policies: [
+                    policies[0].1.clone(),
+                    policies[1].1.clone(),
+                    own.arn().named_only().into(),
+                ]
+                .into(),
+                permissions_boundary: stack.settings.permissions_boundary.clone(),
+                others: Others::default(),
+                tags: stack.global_tags(&at("role")),
+            },
+        );
+        // A function of before needs the rights of before until its successor, which waits for the table, takes its place.
+        graph.after(&own, &[&self.storage.table]);
+        let attachments = policies.map(|(part, policy_arn)| {
             add::<attachment::Attachment>(
                 graph,
                 &at(part),
@@ -269,6 +289,7 @@ fn schedule(stack: &Stack, graph: &mut Graph, messaging: &Messaging, analyzer: &
             description: "Trigger pattern analysis every 5 minutes".to_owned(),
             schedule: "rate(5 minutes)".to_owned(),
             enabled: true,
+            others: Others::default(),
             tags: stack.tags("functions.schedule"),
         },
     );
@@ -277,10 +298,11 @@ fn schedule(stack: &Stack, graph: &mut Graph, messaging: &Messaging, analyzer: &
         "functions.schedule_permission",
         permission::Spec {
             function: analyzer.name().into(),
-            statement_id: "AllowExecutionFromEventBridge".to_owned(),
+            statement_id: FROM_SCHEDULE.to_owned(),
             action: "lambda:InvokeFunction".to_owned(),
             principal: "events.amazonaws.com".to_owned(),
             source_arn: rule.arn().into(),
+            others: Others::default(),
         },
     );
     let target = add::<target::EventTarget>(
@@ -294,6 +316,7 @@ fn schedule(stack: &Stack, graph: &mut Graph, messaging: &Messaging, analyzer: &
             retry_attempts: 2,
             // The next run looks at the next window: an event much older than one is of no use.
             max_event_age_seconds: 300,
+            others: Others::default(),
         },
     );
     graph.after(&target, &[&permission]);

@@ -2,11 +2,11 @@
 
 use super::base::{Stack, add, policy};
 use super::security::{self, Security};
-use crate::aws::Document;
 use crate::aws::iam::{attachment, policy as iam_policy, role};
 use crate::aws::logs::group;
 use crate::aws::sns::{subscription, topic};
 use crate::aws::sqs::queue;
+use crate::aws::{Document, Others};
 use crate::engine::Graph;
 use crate::resource::Handle;
 use serde_json::json;
@@ -87,18 +87,6 @@ pub fn declare(stack: &Stack, graph: &mut Graph, security: &Security) -> Messagi
 
 /// The topic of fraud alerts, which logs its deliveries to queues: every one that failed, and every one that did not.
 fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle {
-    let role = add::<role::Role>(
-        graph,
-        "messaging.feedback_role",
-        role::Spec {
-            name: stack.named("sns-feedback-role"),
-            path: stack.settings.role_path.clone(),
-            description: "Lets SNS log its deliveries".to_owned(),
-            assume_role_policy: trusted_by("sns.amazonaws.com"),
-            permissions_boundary: stack.settings.permissions_boundary.clone(),
-            tags: stack.global_tags("messaging.feedback_role"),
-        },
-    );
     let [_, _, delivered, failed] = security::log_groups(stack);
     // The groups, and the streams in them.
     let log_arns = [&delivered, &failed].map(|name| {
@@ -119,6 +107,20 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
                 "Resource": log_arns
             }])),
             tags: stack.global_tags("messaging.feedback_policy"),
+        },
+    );
+    let role = add::<role::Role>(
+        graph,
+        "messaging.feedback_role",
+        role::Spec {
+            name: stack.named("sns-feedback-role"),
+            path: stack.settings.role_path.clone(),
+            description: "Lets SNS log its deliveries".to_owned(),
+            assume_role_policy: trusted_by("sns.amazonaws.com"),
+            managed_policies: [feedback_policy.arn().named_only().into()].into(),
+            permissions_boundary: stack.settings.permissions_boundary.clone(),
+            others: Others::default(),
+            tags: stack.global_tags("messaging.feedback_role"),
         },
     );
     let attachment = add::<attachment::Attachment>(
@@ -142,6 +144,8 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
                 name,
                 retention_days: Some(stack.settings.log_retention_days),
                 kms_key: Some(security.key.arn().into()),
+                class: group::standard(),
+                others: Others::default(),
                 tags: stack.tags(address),
             },
         )
@@ -157,6 +161,7 @@ fn alerts_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle
             sqs_success_role: Some(role.arn().into()),
             sqs_failure_role: Some(role.arn().into()),
             sqs_success_sample_rate: Some(100),
+            others: Others::default(),
             tags: stack.tags(ALERTS),
         },
     );
@@ -175,6 +180,7 @@ fn ops_topic(stack: &Stack, graph: &mut Graph, security: &Security) -> Handle {
             sqs_success_role: None,
             sqs_failure_role: None,
             sqs_success_sample_rate: None,
+            others: Others::default(),
             tags: stack.tags("messaging.ops"),
         },
     );
@@ -223,6 +229,7 @@ fn queue(
             kms_key: security.key.arn().into(),
             policy: policy(&own_arn),
             redrive,
+            others: Others::default(),
             tags: stack.tags(address),
             name,
         },

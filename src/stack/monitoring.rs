@@ -4,6 +4,7 @@ use super::api::{self, Api};
 use super::base::{METRICS, Stack, add};
 use super::functions::Functions;
 use super::messaging::Messaging;
+use crate::aws::Others;
 use crate::aws::cloudwatch::alarm::{Alarm, Metric, Query, Spec};
 use crate::engine::Graph;
 use crate::resource::Handle;
@@ -285,6 +286,7 @@ impl Alarms<'_> {
                 missing_data: limit.missing_data.to_owned(),
                 alarm_actions: [self.ops.arn().into()].into(),
                 actions_enabled: true,
+                others: Others::default(),
                 tags: self.stack.tags(address),
             },
         );

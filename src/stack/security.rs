@@ -1,6 +1,7 @@
 //! The key that encrypts everything at rest.
 
 use super::base::{Stack, add, policy};
+use crate::aws::Others;
 use crate::aws::kms::{alias, key};
 use crate::aws::partition::logs_principal;
 use crate::engine::Graph;
@@ -22,6 +23,7 @@ pub fn declare(stack: &Stack, graph: &mut Graph) -> Security {
             rotation: true,
             deletion_window_days: 7,
             policy: key_policy(stack),
+            others: Others::default(),
             tags: stack.tags("security.key"),
         },
     );

@@ -3,6 +3,7 @@
 
 use super::base::{Stack, add};
 use super::security::Security;
+use crate::aws::Others;
 use crate::aws::dynamodb::table;
 use crate::aws::ssm::parameter;
 use crate::engine::Graph;
@@ -120,6 +121,7 @@ impl Plain<'_> {
                 kms_key: Some(security.key.arn().into()),
                 ttl_attribute: self.ttl_attribute.map(str::to_owned),
                 deletion_protection: stack.settings.protect.is_some(),
+                others: Others::default(),
                 tags: stack.tags(address),
             },
         )
@@ -159,6 +161,7 @@ fn parameters(stack: &Stack, graph: &mut Graph) {
                 value,
                 initial,
                 description: description.to_owned(),
+                others: Others::default(),
                 tags: stack.tags(address),
             },
         );

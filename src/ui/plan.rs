@@ -115,7 +115,12 @@ fn line(field: &FieldChange) -> String {
     } else {
         value(&field.from)
     };
-    format!("{}: {from} → {}{drift}", escape(&field.path), value(&field.to))
+    let to = if field.path.starts_with("others.") && field.to.is_null() {
+        "(as AWS makes it)".to_owned()
+    } else {
+        value(&field.to)
+    };
+    format!("{}: {from} → {to}{drift}", escape(&field.path))
 }
 
 /// A value on one line; long ones are cut, since `--json` has them whole.
@@ -161,6 +166,8 @@ mod tests {
         assert_eq!(line(&foreign), "environment.DB_PASSWORD: (hidden) → (none)");
         let ours = field("environment.ENVIRONMENT", json!("prod"), json!("dev"));
         assert_eq!(line(&ours), r#"environment.ENVIRONMENT: "prod" → "dev""#);
+        let theirs = field("others.DelaySeconds", json!("900"), Value::Null);
+        assert_eq!(line(&theirs), r#"others.DelaySeconds: "900" → (as AWS makes it)"#);
         assert!(!hides(&field("tags.Team", json!("a"), Value::Null)));
     }
 }

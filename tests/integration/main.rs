@@ -16,6 +16,8 @@ mod connections;
 mod deleted;
 mod deploy;
 mod drift;
+mod drift_rights;
+mod drift_stops;
 mod flow;
 mod halfway;
 mod ingestion;

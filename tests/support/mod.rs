@@ -40,6 +40,23 @@ pub use running::Running;
 pub use shim::Shim;
 pub use venv::python;
 
+/// What a script of the tests prints, run in the project's folder with the packages of the emulators.
+///
+/// # Panics
+///
+/// When it fails.
+#[track_caller]
+pub fn python(arguments: &[&str]) -> String {
+    let mut command = process::Command::new(venv::python());
+    command
+        .arg("-I")
+        .args(arguments)
+        .current_dir(env!("CARGO_MANIFEST_DIR"));
+    let output = command.output().expect("python starts");
+    assert!(output.status.success(), "{output:?}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
+}
+
 /// A fresh account number. No other call gets the same, nor any test process that runs at the same time.
 pub fn account() -> String {
     static CALLS: AtomicU64 = AtomicU64::new(0);

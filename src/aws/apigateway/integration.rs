@@ -1,11 +1,12 @@
 //! An integration: what answers a method. It lives in the method and goes with it.
 
 use super::{alone, method};
-use crate::aws::Aws;
 use crate::aws::absent::gone;
+use crate::aws::{Aws, Others};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_apigateway::types::{Integration as Found, IntegrationType};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// An integration's properties.
@@ -23,6 +24,9 @@ pub struct Spec {
     pub integration_http_method: String,
     /// What is called; a function's `invoke_arn`.
     pub uri: String,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
 }
 
 /// Reconciles [`Spec`].
@@ -100,10 +104,40 @@ fn spec(wanted: &Spec, found: Found) -> Spec {
         rest_api_id: wanted.rest_api_id.clone(),
         resource_id: wanted.resource_id.clone(),
         http_method: wanted.http_method.clone(),
+        others: others(&found),
         kind: found.r#type.map(|kind| kind.as_str().to_owned()).unwrap_or_default(),
         integration_http_method: found.http_method.unwrap_or_default(),
         uri: found.uri.unwrap_or_default(),
     }
+}
+
+/// After how many milliseconds API Gateway gives up.
+const USUAL_TIMEOUT: i32 = 29_000;
+
+/// What changes a request on its way to the function, or ends it before. It goes when the integration is put as a whole.
+fn others(found: &Found) -> Others {
+    let timeout = Some(found.timeout_in_millis).filter(|timeout| *timeout != 0);
+    let untrusted = found.tls_config.as_ref().map(|tls| tls.insecure_skip_verification);
+    let handling = found.content_handling.as_ref().map(|handling| handling.as_str());
+    let connection = found.connection_type.as_ref().map(|kind| kind.as_str());
+    let transfer = found.response_transfer_mode.as_ref().map(|mode| mode.as_str());
+    Others::of([
+        ("connectionId", json!(found.connection_id), Value::Null),
+        ("connectionType", json!(connection), json!("INTERNET")),
+        ("contentHandling", json!(handling), Value::Null),
+        ("credentials", json!(found.credentials), Value::Null),
+        ("integrationTarget", json!(found.integration_target), Value::Null),
+        (
+            "passthroughBehavior",
+            json!(found.passthrough_behavior),
+            json!("WHEN_NO_MATCH"),
+        ),
+        ("requestParameters", json!(found.request_parameters), Value::Null),
+        ("requestTemplates", json!(found.request_templates), Value::Null),
+        ("responseTransferMode", json!(transfer), json!("BUFFERED")),
+        ("timeoutInMillis", json!(timeout), json!(USUAL_TIMEOUT)),
+        ("tlsConfig", json!(untrusted), json!(false)),
+    ])
 }
 
 #[cfg(test)]
@@ -119,6 +153,7 @@ mod tests {
             kind: "AWS_PROXY".into(),
             integration_http_method: "POST".into(),
             uri: "unresolved".into(),
+            others: Others::default(),
         };
         let found = Found::builder()
             .r#type(IntegrationType::Mock)

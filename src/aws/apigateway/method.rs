@@ -1,11 +1,12 @@
 //! A method of a resource: who may call it and what is checked first.
 
-use super::{alone, method, non_empty, patch, replace};
-use crate::aws::Aws;
+use super::{alone, method, non_empty, patch, pointer, replace};
 use crate::aws::absent::gone;
+use crate::aws::{Aws, Others};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_apigateway::types::{Op, PatchOperation};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -26,7 +27,15 @@ pub struct Spec {
     pub request_validator_id: String,
     /// The model's name for each content type.
     pub request_models: BTreeMap<String, String>,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
 }
+
+/// Who must let a caller pass, what he must send, and what he must have been granted: what refuses requests.
+const AUTHORIZER: &str = "authorizerId";
+const PARAMETERS: &str = "requestParameters";
+const SCOPES: &str = "authorizationScopes";
 
 /// Reconciles [`Spec`].
 pub struct Method(pub Arc<Aws>);
@@ -54,6 +63,11 @@ impl Reconciler for Method {
             api_key_required: found.api_key_required.unwrap_or_default(),
             request_validator_id: found.request_validator_id.unwrap_or_default(),
             request_models: found.request_models.unwrap_or_default().into_iter().collect(),
+            others: Others::of([
+                (AUTHORIZER, json!(found.authorizer_id), Value::Null),
+                (PARAMETERS, json!(found.request_parameters), Value::Null),
+                (SCOPES, json!(found.authorization_scopes), Value::Null),
+            ]),
         };
         Ok(Some(Observed::new(spec, Outputs::new())))
     }
@@ -134,6 +148,21 @@ fn operations(live: &Spec, spec: &Spec, changes: &Changes) -> Vec<PatchOperation
     .filter(|(field, ..)| changes.has(field))
     .map(|(_, path, value)| replace(path, value))
     .collect();
+    if live.others.takes_back(changes, PARAMETERS) {
+        let parameters = live.others.names_in(PARAMETERS);
+        let removed = parameters
+            .iter()
+            .map(|name| format!("/requestParameters/{}", pointer(name)));
+        operations.extend(removed.map(|path| patch(Op::Remove, path, None)));
+    }
+    if live.others.takes_back(changes, SCOPES) {
+        let scopes = live.others.texts_in(SCOPES).into_iter();
+        operations.extend(scopes.map(|scope| patch(Op::Remove, "/authorizationScopes", Some(scope))));
+    }
+    // Last: a method whose authorization needs one keeps it.
+    if live.others.takes_back(changes, AUTHORIZER) {
+        operations.push(replace("/authorizerId", ""));
+    }
     if changes.has("request_models") {
         for content_type in live
             .request_models
@@ -154,9 +183,9 @@ fn operations(live: &Spec, spec: &Spec, changes: &Changes) -> Vec<PatchOperation
     operations
 }
 
-/// The path of a content type, in which a slash is written `~1` and a tilde `~0`.
+/// The path of a content type.
 fn model_path(content_type: &str) -> String {
-    format!("/requestModels/{}", content_type.replace('~', "~0").replace('/', "~1"))
+    format!("/requestModels/{}", pointer(content_type))
 }
 
 #[cfg(test)]
@@ -181,6 +210,7 @@ mod tests {
                 ("text/plain", "Gone"),
                 ("text/xml", "Same"),
             ]),
+            others: Others::default(),
         };
         let spec = Spec {
             api_key_required: true,

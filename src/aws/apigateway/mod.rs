@@ -115,6 +115,11 @@ fn replace(path: impl Into<String>, value: impl Into<String>) -> PatchOperation 
     patch(Op::Replace, path, Some(value.into()))
 }
 
+/// A name within the path of a patch, in which a slash is written `~1` and a tilde `~0`.
+fn pointer(name: &str) -> String {
+    name.replace('~', "~0").replace('/', "~1")
+}
+
 /// A field that is sent only when it says something.
 fn non_empty(text: &str) -> Option<String> {
     (!text.is_empty()).then(|| text.to_owned())

@@ -2,12 +2,16 @@
 //! is.
 
 use super::gateway_response::{self, GatewayResponses};
-use super::{PAGE, alone, arn, non_empty, pages, replace, retag};
+use super::{PAGE, alone, arn, non_empty, pages, patch, pointer, replace, resources, retag};
 use crate::aws::absent::{gone, present};
-use crate::aws::{Aws, tags};
+use crate::aws::{Aws, Others, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
-use aws_sdk_apigateway::types::{EndpointConfiguration, EndpointType, PatchOperation, RestApi as Found};
+use aws_sdk_apigateway::types::{
+    ApiKeySourceType, EndpointConfiguration, EndpointType, Op, PatchOperation, RestApi as Found,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A REST API's properties.
@@ -22,6 +26,13 @@ pub struct Spec {
     /// What API Gateway answers by itself, where it is not its own answer. States of before do not name them.
     #[serde(default)]
     pub gateway_responses: GatewayResponses,
+    /// What may be asked of it: verb and path, `POST /transactions`. Each method is a resource of its own; here those that
+    /// nobody asked for show.
+    #[serde(default)]
+    pub methods: BTreeSet<String>,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -44,14 +55,14 @@ impl Reconciler for RestApi {
         if let Some(id) = target.output("id")
             && let Some(found) = self.read(id).await?
         {
-            return Ok(Some(self.observed(found).await?));
+            return self.observed(found, target.spec).await.map(Some);
         }
         let all = self.list().await?;
         let found = all
             .iter()
             .find(|api| target.owns(&tags::ours(api.tags.clone().unwrap_or_default())));
         match found {
-            Some(found) => Ok(Some(self.observed(found.clone()).await?)),
+            Some(found) => self.observed(found.clone(), target.spec).await.map(Some),
             None => Ok(None),
         }
     }
@@ -99,6 +110,11 @@ impl Reconciler for RestApi {
         if changes.has("gateway_responses") {
             gateway_response::write(&self.0, id, &live.spec.gateway_responses, &spec.gateway_responses).await?;
         }
+        if changes.has("methods") {
+            for method in live.spec.methods.difference(&spec.methods) {
+                self.close(id, method).await?;
+            }
+        }
         if changes.has("tags") {
             retag(
                 &self.0,
@@ -139,6 +155,11 @@ impl RestApi {
                 .set_name(api.name)
                 .set_description(api.description)
                 .set_endpoint_configuration(api.endpoint_configuration)
+                .set_api_key_source(api.api_key_source)
+                .set_binary_media_types(api.binary_media_types)
+                .set_minimum_compression_size(api.minimum_compression_size)
+                .disable_execute_api_endpoint(api.disable_execute_api_endpoint)
+                .set_policy(api.policy)
                 .set_root_resource_id(api.root_resource_id)
                 .set_tags(api.tags)
                 .build()
@@ -163,7 +184,37 @@ impl RestApi {
         .await
     }
 
-    async fn observed(&self, api: Found) -> Result<Observed<Spec>, Failure> {
+    /// Every method of the API, as verb and path, with the id of its resource.
+    async fn methods(&self, id: &str) -> Result<Vec<(String, String, String)>, Failure> {
+        let resources = resources(&self.0, id).await?;
+        let methods = resources.iter().flat_map(|resource| {
+            let verbs = resource.resource_methods.iter().flat_map(|methods| methods.keys());
+            let (path, id) = (resource.path().unwrap_or_default(), resource.id().unwrap_or_default());
+            verbs.map(move |verb| (format!("{verb} {path}"), id.to_owned(), verb.clone()))
+        });
+        Ok(methods.collect())
+    }
+
+    /// Takes a method away that nobody asked for. Gone already is success.
+    async fn close(&self, id: &str, method: &str) -> Result<(), Failure> {
+        let methods = self.methods(id).await?;
+        let Some((_, resource, verb)) = methods.into_iter().find(|(name, ..)| name == method) else {
+            return Ok(());
+        };
+        let deleted = self
+            .0
+            .call("apigateway:DeleteMethod", || {
+                let delete = self.0.apigateway.delete_method().rest_api_id(id);
+                delete.resource_id(&resource).http_method(&verb).send()
+            })
+            .await;
+        gone(deleted)
+    }
+
+    async fn observed(&self, api: Found, wanted: &Spec) -> Result<Observed<Spec>, Failure> {
+        let found = self.methods(api.id().unwrap_or_default()).await?;
+        let found = found.into_iter().map(|(name, ..)| name);
+        let others = others(&api);
         let types = api
             .endpoint_configuration
             .and_then(|endpoint| endpoint.types)
@@ -173,6 +224,8 @@ impl RestApi {
             description: api.description.unwrap_or_default(),
             endpoint_type: types.first().map_or("", EndpointType::as_str).to_owned(),
             gateway_responses: gateway_response::read(&self.0, api.id.as_deref().unwrap_or_default()).await?,
+            methods: found.chain(wanted.methods.iter().cloned()).collect(),
+            others,
             tags: tags::ours(api.tags.unwrap_or_default()),
         };
         Ok(Observed::new(
@@ -190,6 +243,40 @@ impl RestApi {
     }
 }
 
+const KEY_SOURCE: &str = "apiKeySource";
+const BINARY: &str = "binaryMediaTypes";
+const COMPRESSION: &str = "minimumCompressionSize";
+const DISABLED: &str = "disableExecuteApiEndpoint";
+const POLICY: &str = "policy";
+
+/// What closes the API, or has it read a request in another way. The next deployment would put it in force.
+fn others(api: &Found) -> Others {
+    let key_source = api.api_key_source.as_ref().map(ApiKeySourceType::as_str);
+    Others::of([
+        (KEY_SOURCE, json!(key_source), json!(ApiKeySourceType::Header.as_str())),
+        (BINARY, json!(api.binary_media_types), Value::Null),
+        (COMPRESSION, json!(api.minimum_compression_size), Value::Null),
+        (DISABLED, json!(api.disable_execute_api_endpoint), json!(false)),
+        (POLICY, json!(api.policy), Value::Null),
+    ])
+}
+
+fn usual(live: &Spec, name: &str) -> Vec<PatchOperation> {
+    match name {
+        KEY_SOURCE => vec![replace("/apiKeySource", ApiKeySourceType::Header.as_str())],
+        BINARY => {
+            let types = live.others.texts_in(BINARY);
+            let paths = types.iter().map(|kind| format!("/{BINARY}/{}", pointer(kind)));
+            paths.map(|path| patch(Op::Remove, path, None)).collect()
+        }
+        // No value is no compression; 0 would compress everything.
+        COMPRESSION => vec![patch(Op::Replace, "/minimumCompressionSize", None)],
+        DISABLED => vec![replace("/disableExecuteApiEndpoint", "false")],
+        POLICY => vec![replace("/policy", "")],
+        _ => Vec::new(),
+    }
+}
+
 fn operations(live: &Spec, spec: &Spec, changes: &Changes) -> Vec<PatchOperation> {
     // The endpoint's type is replaced by naming the one that it has.
     let endpoint = format!("/endpointConfiguration/types/{}", live.endpoint_type);
@@ -201,6 +288,7 @@ fn operations(live: &Spec, spec: &Spec, changes: &Changes) -> Vec<PatchOperation
     .into_iter()
     .filter(|(field, ..)| changes.has(field))
     .map(|(_, path, value)| replace(path, value))
+    .chain(live.others.taken_back(changes).flat_map(|name| usual(live, name)))
     .collect()
 }
 
@@ -215,6 +303,8 @@ mod tests {
             description: "d".into(),
             endpoint_type: "EDGE".into(),
             gateway_responses: GatewayResponses::new(),
+            methods: BTreeSet::new(),
+            others: Others::default(),
             tags: Tags::new(),
         };
         let spec = Spec {
@@ -228,5 +318,32 @@ mod tests {
             &Changes::new(["endpoint_type".to_owned(), "tags.x".to_owned()]),
         );
         assert_eq!(made, [replace("/endpointConfiguration/types/EDGE", "REGIONAL")]);
+    }
+
+    #[test]
+    fn what_somebody_set_is_taken_back_one_by_one() {
+        let found = Found::builder()
+            .api_key_source(ApiKeySourceType::Header)
+            .binary_media_types("image/png")
+            .minimum_compression_size(0)
+            .policy("{}")
+            .build();
+        let live = Spec {
+            name: "a".into(),
+            description: String::new(),
+            endpoint_type: "REGIONAL".into(),
+            methods: BTreeSet::new(),
+            others: others(&found),
+            tags: Tags::new(),
+        };
+        let all = Changes::new([BINARY, COMPRESSION, POLICY].map(|name| format!("others.{name}")));
+        assert_eq!(
+            operations(&live, &live, &all),
+            [
+                patch(Op::Remove, "/binaryMediaTypes/image~1png", None),
+                patch(Op::Replace, "/minimumCompressionSize", None),
+                replace("/policy", ""),
+            ]
+        );
     }
 }

@@ -3,10 +3,13 @@
 use super::{PAGE, alone, arn, non_empty, pages, patch, replace, retag};
 use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
-use crate::aws::{Aws, tags};
+use crate::aws::{Aws, Others, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
-use aws_sdk_apigateway::types::{ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, UsagePlan as Found};
+use aws_sdk_apigateway::types::{
+    ApiStage, Op, PatchOperation, QuotaPeriodType, QuotaSettings, ThrottleSettings, UsagePlan as Found,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -23,6 +26,9 @@ pub struct Spec {
     pub quota_period: String,
     /// The stages, each `{api_id}:{stage}`.
     pub stages: BTreeSet<String>,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -126,6 +132,7 @@ impl UsagePlan {
                 .set_description(plan.description)
                 .set_quota(plan.quota)
                 .set_api_stages(plan.api_stages)
+                .set_throttle(plan.throttle)
                 .set_tags(plan.tags)
                 .build()
         }))
@@ -170,6 +177,7 @@ impl UsagePlan {
 fn observed(plan: Found) -> Observed<Spec> {
     let limit = plan.quota.as_ref().map_or(0, |quota| quota.limit);
     let period = plan.quota.as_ref().and_then(QuotaSettings::period);
+    let others = others(&plan);
     let stages = plan.api_stages.unwrap_or_default().into_iter();
     let spec = Spec {
         name: plan.name.unwrap_or_default(),
@@ -185,10 +193,35 @@ fn observed(plan: Found) -> Observed<Spec> {
                 )
             })
             .collect(),
+        others,
         tags: tags::ours(plan.tags.unwrap_or_default()),
     };
     Observed::new(spec, outputs(plan.id))
 }
+
+/// How fast the keys may call, which we leave to the account, and where in its period a quota begins.
+fn others(plan: &Found) -> Others {
+    let limits =
+        |throttle: &ThrottleSettings| json!({"rateLimit": throttle.rate_limit, "burstLimit": throttle.burst_limit});
+    let methods = plan.api_stages().iter().flat_map(|stage| {
+        let methods = stage.throttle.iter().flatten();
+        let name = format!(
+            "{}:{}",
+            stage.api_id().unwrap_or_default(),
+            stage.stage().unwrap_or_default()
+        );
+        methods.map(move |(method, throttle)| (format!("{name} {method}"), limits(throttle)))
+    });
+    Others::of([
+        (THROTTLE, json!(plan.throttle.as_ref().map(limits)), Value::Null),
+        (METHOD_THROTTLE, methods.collect(), Value::Null),
+        (OFFSET, json!(plan.quota.as_ref().map(|quota| quota.offset)), json!(0)),
+    ])
+}
+
+const THROTTLE: &str = "throttle";
+const METHOD_THROTTLE: &str = "apiStages.throttle";
+const OFFSET: &str = "quota.offset";
 
 fn outputs(id: Option<String>) -> Outputs {
     Outputs::from([("id".to_owned(), id.unwrap_or_default())])
@@ -229,8 +262,18 @@ fn operations(live: &Spec, spec: &Spec, changes: &Changes) -> Vec<PatchOperation
             operations.push(patch(op, "/quota/period", Some(spec.quota_period.clone())));
         }
     }
-    if changes.has("stages") {
-        let step = |op: &Op, stage: &String| patch(op.clone(), "/apiStages", Some(stage.clone()));
+    if live.others.takes_back(changes, THROTTLE) {
+        operations.push(patch(Op::Remove, "/throttle", None));
+    }
+    if live.others.takes_back(changes, OFFSET) && !spec.quota_period.is_empty() {
+        operations.push(replace("/quota/offset", "0"));
+    }
+    let step = |op: &Op, stage: &String| patch(op.clone(), "/apiStages", Some(stage.clone()));
+    if live.others.takes_back(changes, METHOD_THROTTLE) {
+        // What is set for a stage's methods goes with the stage, which comes back without.
+        operations.extend(live.stages.iter().map(|stage| step(&Op::Remove, stage)));
+        operations.extend(spec.stages.iter().map(|stage| step(&Op::Add, stage)));
+    } else if changes.has("stages") {
         operations.extend(
             live.stages
                 .difference(&spec.stages)
@@ -252,6 +295,7 @@ mod tests {
             quota_limit: 1000,
             quota_period: "DAY".into(),
             stages: BTreeSet::from(["a:prod".to_owned()]),
+            others: Others::default(),
             tags: Tags::new(),
         }
     }
@@ -267,6 +311,27 @@ mod tests {
         let spec = observed(found).spec;
         assert_eq!((spec.quota_limit, spec.quota_period.as_str()), (1000, "DAY"));
         assert_eq!(spec.stages, plan().stages);
+    }
+
+    #[test]
+    fn a_throttle_is_taken_off_the_plan_and_off_its_methods() {
+        let still = ThrottleSettings::builder().rate_limit(0.0).burst_limit(0).build();
+        let stage = ApiStage::builder().api_id("a").stage("prod");
+        let found = Found::builder()
+            .set_quota(quota(&plan()))
+            .throttle(still.clone())
+            .api_stages(stage.throttle("/transactions/POST", still).build())
+            .build();
+        let live = observed(found).spec;
+        let changes = [THROTTLE, METHOD_THROTTLE].map(|name| format!("others.{name}"));
+        assert_eq!(
+            operations(&live, &plan(), &Changes::new(changes)),
+            [
+                patch(Op::Remove, "/throttle", None),
+                patch(Op::Remove, "/apiStages", Some("a:prod".into())),
+                patch(Op::Add, "/apiStages", Some("a:prod".into()))
+            ]
+        );
     }
 
     #[test]

@@ -1,10 +1,11 @@
 //! An alarm on one metric, or on an expression over several.
 
 use crate::aws::absent::{gone, present};
-use crate::aws::{Aws, tags};
+use crate::aws::{Aws, Others, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_cloudwatch::types as wire;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
@@ -35,6 +36,9 @@ pub struct Spec {
     /// Are they told at all?
     #[serde(default = "yes")]
     pub actions_enabled: bool,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -137,6 +141,7 @@ impl Reconciler for Alarm {
             "missing_data",
             "alarm_actions",
             "actions_enabled",
+            "others",
         ]) {
             self.put(spec, None).await?;
         }
@@ -267,8 +272,55 @@ fn observed(alarm: &wire::MetricAlarm, tags: Vec<wire::Tag>, wanted: &Spec) -> S
         missing_data: alarm.treat_missing_data.clone().unwrap_or_else(|| "missing".to_owned()),
         alarm_actions: alarm.alarm_actions().iter().cloned().collect(),
         actions_enabled: alarm.actions_enabled.unwrap_or_else(yes),
+        others: others(alarm),
         tags: tags::ours(tags),
     }
+}
+
+/// What keeps an alarm from going off when it should, or has it tell others. It goes when the alarm is put as a whole.
+fn others(alarm: &wire::MetricAlarm) -> Others {
+    let set = |is_set: bool| json!(is_set.then_some("set"));
+    let unit = alarm.unit.as_ref().map(wire::StandardUnit::as_str);
+    // A line that looks into another account, at one unit alone or over a period of its own.
+    let unusual = |query: &&wire::MetricDataQuery| {
+        let stat = query.metric_stat.as_ref();
+        query.account_id.is_some() || query.period.is_some() || stat.is_some_and(|stat| stat.unit.is_some())
+    };
+    let lines = alarm.metrics().iter().filter(unusual);
+    let lines: Vec<_> = lines.filter_map(|query| query.id.as_deref()).collect();
+    Others::of([
+        ("OKActions", json!(alarm.ok_actions), Value::Null),
+        (
+            "InsufficientDataActions",
+            json!(alarm.insufficient_data_actions),
+            Value::Null,
+        ),
+        ("Unit", json!(unit), Value::Null),
+        (
+            "DatapointsToAlarm",
+            json!(alarm.datapoints_to_alarm),
+            json!(alarm.evaluation_periods),
+        ),
+        (
+            "EvaluateLowSampleCountPercentile",
+            json!(alarm.evaluate_low_sample_count_percentile),
+            json!("evaluate"),
+        ),
+        ("ThresholdMetricId", json!(alarm.threshold_metric_id), Value::Null),
+        ("EvaluationWindow", set(alarm.evaluation_window.is_some()), Value::Null),
+        (
+            "EvaluationCriteria",
+            set(alarm.evaluation_criteria.is_some()),
+            Value::Null,
+        ),
+        ("EvaluationInterval", json!(alarm.evaluation_interval), Value::Null),
+        (
+            "WarmUpConfiguration",
+            set(alarm.warm_up_configuration.is_some()),
+            Value::Null,
+        ),
+        ("Metrics", json!(lines), Value::Null),
+    ])
 }
 
 /// The metric of an alarm on one metric.
@@ -405,6 +457,7 @@ mod tests {
             missing_data: "notBreaching".into(),
             alarm_actions: BTreeSet::new(),
             actions_enabled: true,
+            others: Others::default(),
             tags: Tags::new(),
         }
     }

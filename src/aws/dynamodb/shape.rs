@@ -1,13 +1,15 @@
 //! A table's properties in AWS's shapes and back, and what sets two tables apart. Makes no calls.
 
-use crate::aws::tags;
+use crate::aws::{Document, Others, tags};
 use crate::resource::{Failure, Tags};
 use aws_sdk_dynamodb::types::{
-    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType, Projection,
-    ProjectionType, ScalarAttributeType, SseSpecification, SseStatus, SseType, TableDescription, TableStatus, Tag,
+    AttributeDefinition, BillingMode, GlobalSecondaryIndex, IndexStatus, KeySchemaElement, KeyType, OnDemandThroughput,
+    Projection, ProjectionType, ScalarAttributeType, SseSpecification, SseStatus, SseType, TableDescription,
+    TableStatus, Tag,
 };
 use aws_smithy_types::error::operation::BuildError;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 
 /// A table's properties.
@@ -33,6 +35,9 @@ pub struct Spec {
     pub ttl_attribute: Option<String>,
     /// Does AWS refuse to delete the table?
     pub deletion_protection: bool,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -56,6 +61,10 @@ pub struct Index {
 pub(super) struct Details {
     pub(super) point_in_time_recovery: bool,
     pub(super) ttl_attribute: Option<String>,
+    /// For how many days back, where it can be restored at all.
+    pub(super) recovery_days: Option<i32>,
+    /// The table's own policy, where it has one.
+    pub(super) policy: Option<String>,
     pub(super) tags: Tags,
 }
 
@@ -105,8 +114,51 @@ pub(super) fn spec(name: &str, table: &TableDescription, details: Details) -> Sp
         kms_key: encryption.and_then(|sse| sse.kms_master_key_arn()).map(str::to_owned),
         ttl_attribute: details.ttl_attribute,
         deletion_protection: table.deletion_protection_enabled().unwrap_or_default(),
+        others: others(table, details.recovery_days, details.policy),
         tags: details.tags,
     }
+}
+
+/// The names of what somebody else may have set.
+pub(super) const STREAM: &str = "StreamSpecification";
+pub(super) const THROUGHPUT: &str = "OnDemandThroughput";
+pub(super) const INDEX_THROUGHPUT: &str = "GlobalSecondaryIndexes.OnDemandThroughput";
+pub(super) const RECOVERY_DAYS: &str = "RecoveryPeriodInDays";
+pub(super) const POLICY: &str = "ResourcePolicy";
+/// For how many days back a table can be restored where nobody says otherwise.
+pub(super) const USUAL_RECOVERY_DAYS: i32 = 35;
+/// How a limit is taken away.
+const UNLIMITED: i64 = -1;
+
+fn others(table: &TableDescription, recovery_days: Option<i32>, policy: Option<String>) -> Others {
+    let stream = table.stream_specification().filter(|stream| stream.stream_enabled);
+    let stream = stream.map(|stream| stream.stream_view_type().map_or("", |view| view.as_str()));
+    let limit = |limits: Option<&OnDemandThroughput>| {
+        let limits = limits?;
+        let set = |limit: Option<i64>| limit.filter(|limit| *limit != UNLIMITED);
+        let (reads, writes) = (set(limits.max_read_request_units), set(limits.max_write_request_units));
+        let limited = reads.is_some() || writes.is_some();
+        limited.then(|| json!({"MaxReadRequestUnits": reads, "MaxWriteRequestUnits": writes}))
+    };
+    let indexes = table.global_secondary_indexes().iter();
+    let indexes: BTreeMap<_, _> = indexes
+        .filter_map(|index| Some((index.index_name()?, limit(index.on_demand_throughput())?)))
+        .collect();
+    Others::of([
+        (STREAM, json!(stream), Value::Null),
+        (THROUGHPUT, json!(limit(table.on_demand_throughput())), Value::Null),
+        (INDEX_THROUGHPUT, json!(indexes), Value::Null),
+        (RECOVERY_DAYS, json!(recovery_days), json!(USUAL_RECOVERY_DAYS)),
+        (POLICY, json!(policy.map(|text| Document::parse(&text))), Value::Null),
+    ])
+}
+
+/// No limit but the account's.
+pub(super) fn unlimited() -> OnDemandThroughput {
+    OnDemandThroughput::builder()
+        .max_read_request_units(UNLIMITED)
+        .max_write_request_units(UNLIMITED)
+        .build()
 }
 
 /// The hash key and the range key of a table or an index.
@@ -280,6 +332,7 @@ mod tests {
             kms_key: None,
             ttl_attribute: None,
             deletion_protection: false,
+            others: Others::default(),
             tags: Tags::new(),
         }
     }
@@ -345,6 +398,8 @@ mod tests {
         let details = Details {
             point_in_time_recovery: false,
             ttl_attribute: None,
+            recovery_days: None,
+            policy: None,
             tags: Tags::new(),
         };
         assert_eq!(spec("t", &described, details).indexes["i"], written);

@@ -1,11 +1,11 @@
 //! A table with its secondary indexes, its encryption, its backups and its expiry.
 
 use super::shape::{
-    Details, busy, definitions, encryption, index_changes, invalid, key_schema, new_index, projection, same_key_types,
-    spec, tag_list,
+    Details, INDEX_THROUGHPUT, POLICY, RECOVERY_DAYS, STREAM, THROUGHPUT, USUAL_RECOVERY_DAYS, busy, definitions,
+    encryption, index_changes, invalid, key_schema, new_index, projection, same_key_types, spec, tag_list, unlimited,
 };
 pub use super::shape::{Index, Spec};
-use crate::aws::absent::{absent, present};
+use crate::aws::absent::{absent, gone, if_known, present};
 use crate::aws::remarks::Wait;
 use crate::aws::wait::with_tags;
 use crate::aws::{Aws, tags};
@@ -13,8 +13,8 @@ use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Recon
 use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
     BillingMode, CreateGlobalSecondaryIndexAction, DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate,
-    PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, TableDescription, TableStatus,
-    TimeToLiveSpecification, TimeToLiveStatus,
+    PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, StreamSpecification, TableDescription, TableStatus,
+    TimeToLiveSpecification, TimeToLiveStatus, UpdateGlobalSecondaryIndexAction,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -145,9 +145,11 @@ impl Reconciler for Table {
         if changes.any(&["indexes", "attributes"]) {
             self.reindex(&live.spec, spec).await?;
         }
-        if changes.has("point_in_time_recovery") {
+        let recovery_days = live.spec.others.takes_back(changes, RECOVERY_DAYS);
+        if changes.has("point_in_time_recovery") || recovery_days {
             self.recover(name, spec.point_in_time_recovery).await?;
         }
+        self.take_back(live, changes).await?;
         if changes.has("ttl_attribute") {
             if let Some(old) = &live.spec.ttl_attribute {
                 self.expire(name, old, false).await?;
@@ -216,7 +218,7 @@ impl Table {
 
     async fn details(&self, name: &str) -> Result<Details, Failure> {
         let aws = &self.0;
-        let (backups, ttl, tags) = tokio::try_join!(
+        let (backups, ttl, tags, policy) = tokio::try_join!(
             aws.call("dynamodb:DescribeContinuousBackups", || {
                 aws.dynamodb.describe_continuous_backups().table_name(name).send()
             }),
@@ -224,21 +226,78 @@ impl Table {
                 aws.dynamodb.describe_time_to_live().table_name(name).send()
             }),
             self.tags(name),
+            self.policy(name),
         )?;
         let recovery = backups
             .continuous_backups_description()
-            .and_then(|backups| backups.point_in_time_recovery_description())
-            .and_then(|recovery| recovery.point_in_time_recovery_status());
+            .and_then(|backups| backups.point_in_time_recovery_description());
+        let recovers = recovery.and_then(|recovery| recovery.point_in_time_recovery_status())
+            == Some(&PointInTimeRecoveryStatus::Enabled);
         let expires =
             |status: &TimeToLiveStatus| matches!(status, TimeToLiveStatus::Enabled | TimeToLiveStatus::Enabling);
         let ttl = ttl
             .time_to_live_description
             .filter(|ttl| ttl.time_to_live_status().is_some_and(expires));
         Ok(Details {
-            point_in_time_recovery: recovery == Some(&PointInTimeRecoveryStatus::Enabled),
+            point_in_time_recovery: recovers,
+            recovery_days: recovery
+                .and_then(|recovery| recovery.recovery_period_in_days)
+                .filter(|_| recovers),
+            policy,
             ttl_attribute: ttl.and_then(|ttl| ttl.attribute_name),
             tags,
         })
+    }
+
+    /// The policy that somebody gave the table itself.
+    async fn policy(&self, name: &str) -> Result<Option<String>, Failure> {
+        let aws = &self.0;
+        let arn = self.arn(name);
+        let found = aws
+            .call("dynamodb:GetResourcePolicy", || {
+                aws.dynamodb.get_resource_policy().resource_arn(&arn).send()
+            })
+            .await;
+        match found {
+            Err(why) if why.code == "PolicyNotFoundException" => Ok(None),
+            found => Ok(if_known(found)?.and_then(|found| found.policy)),
+        }
+    }
+
+    /// Takes back what somebody else set, beside what other changes take back as they go.
+    async fn take_back(&self, live: &Observed<Spec>, changes: &Changes) -> Result<(), Failure> {
+        let (name, others) = (&live.spec.name, &live.spec.others);
+        if others.takes_back(changes, STREAM) {
+            let none = StreamSpecification::builder().stream_enabled(false).build();
+            let none = none.map_err(|why| invalid(&why))?;
+            self.change(name, READY, |t| t.stream_specification(none.clone()))
+                .await?;
+        }
+        if others.takes_back(changes, THROUGHPUT) {
+            self.change(name, READY, |t| t.on_demand_throughput(unlimited()))
+                .await?;
+        }
+        if others.takes_back(changes, INDEX_THROUGHPUT) {
+            for index in others.names_in(INDEX_THROUGHPUT) {
+                let update = UpdateGlobalSecondaryIndexAction::builder().index_name(index);
+                let update = update.on_demand_throughput(unlimited()).build();
+                let update = update.map_err(|why| invalid(&why))?;
+                let update = GlobalSecondaryIndexUpdate::builder().update(update).build();
+                self.change(name, READY, |t| t.global_secondary_index_updates(update.clone()))
+                    .await?;
+            }
+        }
+        if others.takes_back(changes, POLICY) {
+            let aws = &self.0;
+            let deleted = aws
+                .call("dynamodb:DeleteResourcePolicy", || {
+                    let delete = aws.dynamodb.delete_resource_policy();
+                    delete.resource_arn(live.output("arn")).send()
+                })
+                .await;
+            gone(deleted)?;
+        }
+        Ok(())
     }
 
     /// The tags, without those of AWS itself.
@@ -375,6 +434,7 @@ impl Table {
         let aws = &self.0;
         let recovery = PointInTimeRecoverySpecification::builder()
             .point_in_time_recovery_enabled(on)
+            .set_recovery_period_in_days(on.then_some(USUAL_RECOVERY_DAYS))
             .build();
         let recovery = recovery.map_err(|why| invalid(&why))?;
         aws.call("dynamodb:UpdateContinuousBackups", || {

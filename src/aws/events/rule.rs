@@ -3,10 +3,11 @@
 use super::target::{list, remove};
 use crate::aws::absent::{gone, present};
 use crate::aws::wait::with_tags;
-use crate::aws::{Aws, tags};
+use crate::aws::{Aws, Others, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_eventbridge::types::{RuleState, Tag};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A rule's properties.
@@ -20,6 +21,9 @@ pub struct Spec {
     pub schedule: String,
     /// Does it run?
     pub enabled: bool,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -63,6 +67,10 @@ impl Reconciler for Rule {
             description: rule.description.unwrap_or_default(),
             schedule: rule.schedule_expression.unwrap_or_default(),
             enabled: rule.state != Some(RuleState::Disabled),
+            others: Others::of([
+                ("EventPattern", json!(rule.event_pattern), Value::Null),
+                ("RoleArn", json!(rule.role_arn), Value::Null),
+            ]),
             tags: tags::ours(tags.map(|tag| (tag.key, tag.value))),
         };
         if let Some(arn) = rule.arn {
@@ -80,7 +88,7 @@ impl Reconciler for Rule {
     /// EventBridge replaces a rule as a whole; its targets and its tags stay.
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
         let arn = live.output("arn");
-        if changes.any(&["description", "schedule", "enabled"]) {
+        if changes.any(&["description", "schedule", "enabled", "others"]) {
             self.put(spec, None).await?;
         }
         if changes.has("tags") {

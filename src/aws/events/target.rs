@@ -1,12 +1,13 @@
 //! What a rule invokes, and what becomes of events that it does not take.
 
-use crate::aws::Aws;
 use crate::aws::absent::{gone, present};
 use crate::aws::retry::{Verdict, classify};
 use crate::aws::wait::once_known;
+use crate::aws::{Aws, Others};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_eventbridge::types::{DeadLetterConfig, RetryPolicy, Target as Wire};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +39,9 @@ pub struct Spec {
     pub retry_attempts: u32,
     /// For how many seconds it is tried again, 60 to 86,400.
     pub max_event_age_seconds: u32,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
 }
 
 /// Reconciles [`Spec`].
@@ -223,7 +227,19 @@ fn observed(rule: &str, target: &Wire) -> Spec {
         dead_letter_arn: dead_letter.and_then(|config| config.arn.clone()),
         retry_attempts: attempts.and_then(|n| n.try_into().ok()).unwrap_or(DEFAULT_ATTEMPTS),
         max_event_age_seconds: age.and_then(|n| n.try_into().ok()).unwrap_or(DEFAULT_AGE_SECONDS),
+        others: others(target),
     }
+}
+
+/// What the function is given in the event's place. The text may be a secret, and is not told.
+fn others(target: &Wire) -> Others {
+    let set = |is_set: bool| json!(is_set.then_some("set"));
+    Others::of([
+        ("Input", set(target.input.is_some()), Value::Null),
+        ("InputPath", json!(target.input_path), Value::Null),
+        ("InputTransformer", set(target.input_transformer.is_some()), Value::Null),
+        ("RoleArn", json!(target.role_arn), Value::Null),
+    ])
 }
 
 fn signed(number: u32) -> i32 {
@@ -243,6 +259,7 @@ mod tests {
             dead_letter_arn: Some("arn:q".into()),
             retry_attempts: 0,
             max_event_age_seconds: 300,
+            others: Others::default(),
         };
         assert_eq!(format!("{:?}", observed("r", &to_wire(&spec)?)), format!("{spec:?}"));
         Ok(())

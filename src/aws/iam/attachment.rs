@@ -31,9 +31,7 @@ impl Reconciler for Attachment {
     /// From the list of all that is attached to the role, read once for all attachments of that role.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let Spec { role, policy_arn } = target.spec;
-        let key = format!("iam:ListAttachedRolePolicies {role}");
-        let all = self.0.shared(key, || attached(&self.0, role)).await;
-        let attached = present(all)?.is_some_and(|all| all.contains(policy_arn));
+        let attached = present(on_role(&self.0, role).await)?.is_some_and(|all| all.contains(policy_arn));
         Ok(attached.then(|| Observed::new(target.spec.clone(), Outputs::new())))
     }
 
@@ -62,6 +60,12 @@ impl Reconciler for Attachment {
     async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
         detach(&self.0, &live.spec.role, &live.spec.policy_arn).await
     }
+}
+
+/// As [`attached`], read once for all who ask.
+pub(super) async fn on_role(aws: &Aws, role: &str) -> Result<Arc<Vec<String>>, Failure> {
+    let key = format!("iam:ListAttachedRolePolicies {role}");
+    aws.shared(key, || attached(aws, role)).await
 }
 
 /// The ARNs of all managed policies on a role.

@@ -1,12 +1,14 @@
 //! A role: who may assume it. What it may do hangs on it as attachments.
 
-use super::attachment::{attached, detach};
+use super::attachment::{attached, detach, on_role};
 use super::wire::{decode, from_wire, to_wire};
 use crate::aws::absent::{gone, present};
 use crate::aws::wait::once_known;
-use crate::aws::{Aws, Document, tags};
-use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use crate::aws::{Aws, Document, Others, tags};
+use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target, references};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 /// A role's properties.
@@ -24,6 +26,13 @@ pub struct Spec {
     /// The ARN of the policy that bounds what it may do. Without one, a boundary that somebody else set is left alone.
     #[serde(default)]
     pub permissions_boundary: Option<String>,
+    /// The ARNs of the managed policies that may be on it. Each attachment is a resource of its own; here those that nobody
+    /// asked for show.
+    #[serde(default)]
+    pub managed_policies: BTreeSet<String>,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -53,13 +62,17 @@ impl Reconciler for Role {
     /// with what was before.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
-        let found = self
-            .0
-            .call("iam:GetRole", || self.0.iam.get_role().role_name(name).send())
-            .await;
+        let (found, attached, inline) = tokio::join!(
+            self.0
+                .call("iam:GetRole", || self.0.iam.get_role().role_name(name).send()),
+            on_role(&self.0, name),
+            self.inline_policies(name),
+        );
         let Some(role) = present(found)?.and_then(|found| found.role) else {
             return Ok(None);
         };
+        let attached = present(attached)?.unwrap_or_default();
+        let inline: Vec<_> = inline?;
         let policy = role.assume_role_policy_document.as_deref().map(decode);
         let boundary = role
             .permissions_boundary
@@ -70,6 +83,8 @@ impl Reconciler for Role {
             permissions_boundary: boundary.filter(|arn| target.spec.permissions_boundary.as_ref() == Some(arn)),
             description: role.description.unwrap_or_default(),
             assume_role_policy: policy.map(|text| Document::parse(&text)).unwrap_or_default(),
+            managed_policies: wanted_and_found(&target.spec.managed_policies, &attached),
+            others: Others::of([(INLINE, json!(inline), Value::Null)]),
             tags: from_wire(role.tags),
         };
         let outputs = Outputs::from([("arn".to_owned(), role.arn), ("name".to_owned(), role.role_name)]);
@@ -131,6 +146,14 @@ impl Reconciler for Role {
         if changes.has("permissions_boundary") {
             self.bound(spec).await?;
         }
+        if changes.has("managed_policies") {
+            for policy in live.spec.managed_policies.difference(&spec.managed_policies) {
+                detach(&self.0, name, policy).await?;
+            }
+        }
+        if live.spec.others.takes_back(changes, INLINE) {
+            self.delete_inline(name, &live.spec.others.texts_in(INLINE)).await?;
+        }
         if changes.has("tags") {
             let aws = &self.0;
             tags::sync(
@@ -165,20 +188,7 @@ impl Reconciler for Role {
         for policy in &policies {
             detach(&self.0, name, policy).await?;
         }
-        for policy in &self.inline_policies(name).await? {
-            let deleted = self
-                .0
-                .call("iam:DeleteRolePolicy", || {
-                    self.0
-                        .iam
-                        .delete_role_policy()
-                        .role_name(name)
-                        .policy_name(policy)
-                        .send()
-                })
-                .await;
-            gone(deleted)?;
-        }
+        self.delete_inline(name, &self.inline_policies(name).await?).await?;
         for profile in &self.instance_profiles(name).await? {
             let removed = self
                 .0
@@ -219,6 +229,15 @@ fn hint(why: Failure, spec: &Spec) -> Failure {
     }
 }
 
+/// What IAM calls the policies that are part of a role.
+const INLINE: &str = "InlinePolicies";
+
+/// All that may be on the role, whether it is or not, and all that is. A reference that is not known yet stands for none.
+fn wanted_and_found(wanted: &BTreeSet<String>, found: &[String]) -> BTreeSet<String> {
+    let wanted = wanted.iter().filter(|arn| references(&json!(arn)).is_empty());
+    wanted.chain(found).cloned().collect()
+}
+
 impl Role {
     /// Sets the boundary, or takes away the one that is ours.
     async fn bound(&self, spec: &Spec) -> Result<(), Failure> {
@@ -237,6 +256,20 @@ impl Role {
         })
         .await
         .map_err(|why| hint(why, spec))?;
+        Ok(())
+    }
+
+    async fn delete_inline(&self, role: &str, policies: &[String]) -> Result<(), Failure> {
+        for policy in policies {
+            let deleted = self
+                .0
+                .call("iam:DeleteRolePolicy", || {
+                    let delete = self.0.iam.delete_role_policy().role_name(role);
+                    delete.policy_name(policy).send()
+                })
+                .await;
+            gone(deleted)?;
+        }
         Ok(())
     }
 

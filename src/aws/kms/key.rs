@@ -2,11 +2,12 @@
 
 use crate::aws::absent::{absent, gone, present};
 use crate::aws::wait::{once_known, with_tags};
-use crate::aws::{Aws, Document, tags};
+use crate::aws::{Aws, Document, Others, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_kms::types::{KeyMetadata, KeyState, Tag};
 use futures_util::{StreamExt, TryStreamExt, stream};
 use serde::{Deserialize, Serialize};
+use serde_json::json;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::{Instant, sleep};
@@ -15,6 +16,9 @@ use tokio::time::{Instant, sleep};
 const USABLE: Duration = Duration::from_secs(60);
 /// Between two looks at a new key.
 const POLL: Duration = Duration::from_millis(500);
+/// After how many days AWS rotates a key's material where nobody says otherwise.
+const USUAL_PERIOD: i32 = 365;
+const PERIOD: &str = "RotationPeriodInDays";
 /// How many keys are asked for their tags at a time.
 const AT_ONCE: usize = 8;
 
@@ -31,6 +35,9 @@ pub struct Spec {
     pub deletion_window_days: u32,
     /// Who may use and administer it. Never empty: without one, AWS makes a policy of its own.
     pub policy: Document,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -130,7 +137,7 @@ impl Reconciler for Key {
             })
             .await?;
         }
-        if changes.has("rotation") {
+        if changes.has("rotation") || live.spec.others.takes_back(changes, PERIOD) {
             self.rotate(id, spec.rotation).await?;
         }
         let mut tagged = Ok(());
@@ -201,6 +208,7 @@ impl Key {
             enabled: key.key_state() != Some(&KeyState::Disabled),
             rotation: rotation.key_rotation_enabled,
             deletion_window_days,
+            others: Others::of([(PERIOD, json!(rotation.rotation_period_in_days), json!(USUAL_PERIOD))]),
             policy: policy.policy().map(Document::parse).unwrap_or_default(),
             tags,
         };
@@ -284,7 +292,10 @@ impl Key {
         let aws = &self.0;
         once_known(&format!("the key {id}"), || async {
             if on {
-                let enable = || aws.kms.enable_key_rotation().key_id(id).send();
+                let enable = || {
+                    let enable = aws.kms.enable_key_rotation().key_id(id);
+                    enable.rotation_period_in_days(USUAL_PERIOD).send()
+                };
                 aws.call("kms:EnableKeyRotation", enable).await.map(drop)
             } else {
                 let disable = || aws.kms.disable_key_rotation().key_id(id).send();

@@ -1,7 +1,9 @@
 //! A function from a zip file, with its reserved concurrency, which AWS keeps beside it.
 
+use super::permission;
+use super::unasked::{self, EVENT_INVOKE};
 use crate::aws::absent::present;
-use crate::aws::{Aws, tags};
+use crate::aws::{Aws, Others, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::primitives::Blob;
@@ -13,7 +15,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -59,6 +61,13 @@ pub struct Spec {
     /// The path of the zip file, read when it is sent.
     #[serde(default)]
     pub code_zip: String,
+    /// The names of the statements that its policy may have. Each is a resource of its own; here those that nobody asked for
+    /// show.
+    #[serde(default)]
+    pub statements: BTreeSet<String>,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -81,10 +90,15 @@ impl Reconciler for Function {
         self.outputs(&spec.name, arn)
     }
 
-    /// By name. One call tells everything.
+    /// By name. One call tells nearly everything; the policy is read for the permissions anyway.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
-        let Some(found) = self.get(name).await? else {
+        let (found, invoked, statements) = tokio::try_join!(
+            self.get(name),
+            unasked::invoked(&self.0, name),
+            permission::statements(&self.0, name)
+        )?;
+        let Some(found) = found else {
             return Ok(None);
         };
         let Some(config) = found.configuration else {
@@ -113,6 +127,8 @@ impl Reconciler for Function {
             reserved_concurrency: concurrency.and_then(|number| u32::try_from(number).ok()),
             tags: tags::ours(found.tags.unwrap_or_default()),
             code_zip: target.spec.code_zip.clone(),
+            statements: target.spec.statements.union(&statements).cloned().collect(),
+            others: unasked::others(&config, invoked),
             ..configured(config)
         };
         if unread.is_some() && target.outputs.is_some() {
@@ -158,8 +174,18 @@ impl Reconciler for Function {
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
         // New code may need a variable that is new as well, and would not start without; what old code does not know, it does
         // not mind.
-        if changes.any(CONFIGURATION) {
-            self.update_configuration(spec, changes).await?;
+        let others: Vec<&str> = live.spec.others.taken_back(changes).collect();
+        if changes.any(CONFIGURATION) || others.iter().any(|name| *name != EVENT_INVOKE) {
+            self.update_configuration(spec, changes, &others).await?;
+        }
+        if others.contains(&EVENT_INVOKE) {
+            unasked::invoke_as_usual(&self.0, &spec.name).await?;
+        }
+        if changes.has("statements") {
+            let _alone = permission::alone(&self.0, &spec.name).await;
+            for statement in live.spec.statements.difference(&spec.statements) {
+                permission::remove(&self.0, &spec.name, statement).await?;
+            }
         }
         if changes.any(&["code_sha256", "architecture"]) {
             self.update_code(spec).await?;
@@ -272,7 +298,7 @@ impl Function {
 
     /// An empty text takes the dead-letter target or the key away. Another key is sent with the environment, which Lambda
     /// has to encrypt anew with it.
-    async fn update_configuration(&self, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
+    async fn update_configuration(&self, spec: &Spec, changes: &Changes, others: &[&str]) -> Result<(), Failure> {
         let text = |field: &str, value: &str| changes.has(field).then(|| value.to_owned());
         let number = |field: &str, value: u32| changes.has(field).then(|| signed(value));
         let dead_letter_arn = spec.dead_letter_arn.as_deref().unwrap_or_default();
@@ -291,6 +317,7 @@ impl Function {
             .set_dead_letter_config(changes.has("dead_letter_arn").then(|| dead_letter(dead_letter_arn)))
             .set_tracing_config(changes.has("tracing").then(|| tracing(spec)))
             .set_kms_key_arn(text("kms_key", spec.kms_key.as_deref().unwrap_or_default()));
+        let request = unasked::take_back(request, &spec.name, others)?;
         self.0
             .call("lambda:UpdateFunctionConfiguration", || request.clone().send())
             .await?;
@@ -426,6 +453,8 @@ fn configured(config: FunctionConfiguration) -> Spec {
         kms_key: config.kms_key_arn.filter(|arn| !arn.is_empty()),
         code_sha256: config.code_sha256.unwrap_or_default(),
         code_zip: String::new(),
+        statements: BTreeSet::new(),
+        others: Others::default(),
         tags: Tags::new(),
     }
 }

@@ -1,10 +1,11 @@
 //! A permission: one statement of a function's policy, which lets a service invoke the function.
 
-use crate::aws::Aws;
 use crate::aws::absent::{gone, present};
+use crate::aws::{Aws, Others};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Target};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeSet;
 use std::sync::Arc;
 use tokio::sync::OwnedMutexGuard;
 
@@ -21,6 +22,9 @@ pub struct Spec {
     pub principal: String,
     /// On whose behalf it may; may hold `*`. Empty for anybody's.
     pub source_arn: String,
+    /// What somebody else set: a condition that keeps the service out, for instance.
+    #[serde(default)]
+    pub others: Others,
 }
 
 /// Reconciles [`Spec`].
@@ -38,36 +42,31 @@ impl Reconciler for Permission {
 
     /// In the function's policy, by the statement's name.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
-        let policy = self.policy(&target.spec.function).await?;
+        let policy = policy(&self.0, &target.spec.function).await?;
         let spec = find(&policy, &target.spec.function, &target.spec.statement_id);
         Ok(spec.map(|spec| Observed::new(spec, Outputs::new())))
     }
 
     async fn create(&self, _: &Address, spec: &Spec) -> Result<Outputs, Failure> {
-        let _alone = self.alone(spec).await;
+        let _alone = alone(&self.0, &spec.function).await;
         self.add(spec).await?;
         Ok(Outputs::new())
     }
 
     /// Nothing of a statement can be changed in place: it goes, and comes as it should be.
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, _: &Changes) -> Result<(), Failure> {
-        let _alone = self.alone(spec).await;
+        let _alone = alone(&self.0, &spec.function).await;
         self.remove(&live.spec).await?;
         self.add(spec).await
     }
 
     async fn delete(&self, live: &Observed<Spec>) -> Result<(), Failure> {
-        let _alone = self.alone(&live.spec).await;
+        let _alone = alone(&self.0, &live.spec.function).await;
         self.remove(&live.spec).await
     }
 }
 
 impl Permission {
-    /// Parallel changes of one function's policy would be lost or refused.
-    async fn alone(&self, spec: &Spec) -> OwnedMutexGuard<()> {
-        self.0.alone(&format!("lambda:{}", spec.function)).await
-    }
-
     async fn add(&self, spec: &Spec) -> Result<(), Failure> {
         self.0
             .call("lambda:AddPermission", || {
@@ -85,36 +84,47 @@ impl Permission {
         Ok(())
     }
 
-    /// Gone already is success.
     async fn remove(&self, spec: &Spec) -> Result<(), Failure> {
-        let deleted = self
-            .0
-            .call("lambda:RemovePermission", || {
-                self.0
-                    .lambda
-                    .remove_permission()
-                    .function_name(&spec.function)
-                    .statement_id(&spec.statement_id)
-                    .send()
+        remove(&self.0, &spec.function, &spec.statement_id).await
+    }
+}
+
+/// Takes a statement out of a function's policy. Gone already is success.
+pub(super) async fn remove(aws: &Aws, function: &str, statement_id: &str) -> Result<(), Failure> {
+    let removed = aws
+        .call("lambda:RemovePermission", || {
+            let remove = aws.lambda.remove_permission().function_name(function);
+            remove.statement_id(statement_id).send()
+        })
+        .await;
+    gone(removed)
+}
+
+/// Parallel changes of one function's policy would be lost or refused.
+pub(super) async fn alone(aws: &Aws, function: &str) -> OwnedMutexGuard<()> {
+    aws.alone(&format!("lambda:{function}")).await
+}
+
+/// The function's policy; null when there is none, or no function. Read once for all who ask.
+async fn policy(aws: &Aws, function: &str) -> Result<Arc<Value>, Failure> {
+    aws.shared(format!("lambda:policy:{function}"), || async move {
+        let found = aws
+            .call("lambda:GetPolicy", || {
+                aws.lambda.get_policy().function_name(function).send()
             })
             .await;
-        gone(deleted)
-    }
+        let policy = present(found)?.and_then(|found| found.policy);
+        Ok(parse(&policy.unwrap_or_default()))
+    })
+    .await
+}
 
-    /// The function's policy; null when there is none, or no function.
-    async fn policy(&self, function: &str) -> Result<Arc<Value>, Failure> {
-        let aws = &*self.0;
-        aws.shared(format!("lambda:policy:{function}"), || async move {
-            let found = aws
-                .call("lambda:GetPolicy", || {
-                    aws.lambda.get_policy().function_name(function).send()
-                })
-                .await;
-            let policy = present(found)?.and_then(|found| found.policy);
-            Ok(parse(&policy.unwrap_or_default()))
-        })
-        .await
-    }
+/// The names of the statements in a function's policy.
+pub(super) async fn statements(aws: &Aws, function: &str) -> Result<BTreeSet<String>, Failure> {
+    let policy = policy(aws, function).await?;
+    let statements = policy["Statement"].as_array().into_iter().flatten();
+    let names = statements.map(|statement| statement["Sid"].as_str().unwrap_or_default().to_owned());
+    Ok(names.collect())
 }
 
 fn parse(policy: &str) -> Value {
@@ -135,12 +145,23 @@ fn find(policy: &Value, function: &str, statement_id: &str) -> Option<Spec> {
         action: text(&statement["Action"]),
         principal: principal.map(text).unwrap_or_default(),
         source_arn: text(&statement["Condition"]["ArnLike"]["AWS:SourceArn"]),
+        others: Others::of([("Condition", more_conditions(statement), Value::Null)]),
     })
+}
+
+/// The conditions of a statement beside that on the source.
+fn more_conditions(statement: &Value) -> Value {
+    let mut conditions = statement["Condition"].clone();
+    if let Some(arns) = conditions.get_mut("ArnLike").and_then(Value::as_object_mut) {
+        arns.remove("AWS:SourceArn");
+    }
+    conditions
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     const POLICY: &str = r#"{"Version":"2012-10-17","Id":"default","Statement":[
         {"Sid":"Events","Effect":"Allow","Principal":{"Service":"events.amazonaws.com"},
@@ -165,6 +186,16 @@ mod tests {
     fn a_statement_open_to_all_shows_as_such() {
         let found = find(&parse(POLICY), "f", "Open").unwrap();
         assert_eq!((found.principal.as_str(), found.source_arn.as_str()), ("*", ""));
+    }
+
+    #[test]
+    fn another_condition_is_somebody_elses() {
+        let mut policy = parse(POLICY);
+        assert_eq!(find(&policy, "f", "Events").unwrap().others, Others::default());
+        let never = json!({"AWS:SourceAccount": "000000000000"});
+        policy["Statement"][0]["Condition"]["StringEquals"] = never.clone();
+        let others = find(&policy, "f", "Events").unwrap().others;
+        assert_eq!(json!(others)["Condition"]["StringEquals"], never);
     }
 
     #[test]

@@ -2,10 +2,11 @@
 
 use crate::aws::absent::{absent, gone};
 use crate::aws::wait::with_tags;
-use crate::aws::{Aws, tags};
+use crate::aws::{Aws, Others, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Owner, Reconciler, Tags, Target};
-use aws_sdk_cloudwatchlogs::types::LogGroup;
+use aws_sdk_cloudwatchlogs::types::{DataProtectionStatus, LogGroup, LogGroupClass};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::sync::Arc;
 
 /// A log group's properties.
@@ -17,9 +18,23 @@ pub struct Spec {
     pub retention_days: Option<u32>,
     /// The ARN of the KMS key that encrypts events.
     pub kms_key: Option<String>,
+    /// `STANDARD`, or another of which CloudWatch makes no metrics.
+    #[serde(default = "standard")]
+    pub class: String,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
+
+/// The class of a group that was made without one.
+pub fn standard() -> String {
+    LogGroupClass::Standard.as_str().to_owned()
+}
+
+const DATA_PROTECTION: &str = "DataProtection";
+const DELETION_PROTECTION: &str = "DeletionProtectionEnabled";
 
 /// Reconciles [`Spec`].
 pub struct Group(pub Arc<Aws>);
@@ -29,6 +44,7 @@ impl Reconciler for Group {
     const KIND: &'static str = "logs.group";
     const OUTPUTS: &'static [&'static str] = &["arn", "name"];
     const IDENTITY: &'static [&'static str] = &["name"];
+    const IMMUTABLE: &'static [&'static str] = &["class"];
     const TAGGED: bool = true;
     /// Right after a retention was set the list of groups may lack it.
     const STALE_READS: bool = true;
@@ -61,6 +77,11 @@ impl Reconciler for Group {
         let spec = Spec {
             name: name.clone(),
             retention_days: group.retention_in_days.and_then(|days| days.try_into().ok()),
+            class: group
+                .log_group_class
+                .as_ref()
+                .map_or_else(standard, |class| class.as_str().to_owned()),
+            others: others(&group),
             kms_key: group.kms_key_id,
             tags: tags::ours(tags.tags.unwrap_or_default()),
         };
@@ -76,6 +97,7 @@ impl Reconciler for Group {
                 .create_log_group()
                 .log_group_name(&spec.name)
                 .set_kms_key_id(spec.kms_key.clone())
+                .set_log_group_class((spec.class != standard()).then(|| LogGroupClass::from(spec.class.as_str())))
                 .set_tags(Some(spec.tags.clone().into_iter().collect()))
                 .send()
         })
@@ -92,6 +114,12 @@ impl Reconciler for Group {
         }
         if changes.has("kms_key") {
             self.encrypt(&spec.name, spec.kms_key.as_deref()).await?;
+        }
+        if live.spec.others.takes_back(changes, DATA_PROTECTION) {
+            self.unmask(&spec.name).await?;
+        }
+        if live.spec.others.takes_back(changes, DELETION_PROTECTION) {
+            self.unprotect(&spec.name).await?;
         }
         if changes.has("tags") {
             self.tag(&self.arn(&spec.name), &live.spec.tags, &spec.tags).await?;
@@ -160,6 +188,29 @@ impl Group {
         Ok(())
     }
 
+    async fn unmask(&self, name: &str) -> Result<(), Failure> {
+        let aws = &self.0;
+        let deleted = aws
+            .call("logs:DeleteDataProtectionPolicy", || {
+                aws.logs
+                    .delete_data_protection_policy()
+                    .log_group_identifier(name)
+                    .send()
+            })
+            .await;
+        gone(deleted)
+    }
+
+    async fn unprotect(&self, name: &str) -> Result<(), Failure> {
+        let aws = &self.0;
+        aws.call("logs:PutLogGroupDeletionProtection", || {
+            let put = aws.logs.put_log_group_deletion_protection().log_group_identifier(name);
+            put.deletion_protection_enabled(false).send()
+        })
+        .await?;
+        Ok(())
+    }
+
     /// Events that are there already stay as they were encrypted.
     async fn encrypt(&self, name: &str, key: Option<&str>) -> Result<(), Failure> {
         let aws = &self.0;
@@ -201,6 +252,19 @@ impl Group {
     }
 }
 
+/// A policy that masks what is logged, and a protection that `down` would meet.
+fn others(group: &LogGroup) -> Others {
+    let masks = group.data_protection_status == Some(DataProtectionStatus::Activated);
+    Others::of([
+        (DATA_PROTECTION, json!(masks.then_some("ACTIVATED")), Value::Null),
+        (
+            DELETION_PROTECTION,
+            json!(group.deletion_protection_enabled),
+            json!(false),
+        ),
+    ])
+}
+
 /// Lambda and SNS make a log group by themselves when they have to log and there is none: when a function runs before
 /// we come, or once more after we left. Such a group is bare, and its name is that of something of ours: so is the
 /// group. Whoever makes one on purpose gives it a retention, a key or tags; those that are put on whatever is made do not
@@ -223,6 +287,8 @@ mod tests {
             name: "g".into(),
             retention_days: None,
             kms_key: None,
+            class: standard(),
+            others: Others::default(),
             tags: Tags::new(),
         };
         let none = |_: &str| false;

@@ -1,11 +1,12 @@
 //! A topic, with its encryption and its delivery status logging, which AWS keeps as attributes of the topic.
 
-use crate::aws::absent::gone;
+use crate::aws::absent::{gone, if_known};
 use crate::aws::wait::{once_known, with_tags};
-use crate::aws::{Aws, tags};
+use crate::aws::{Aws, Document, Others, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_sns::types::Tag;
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
 
@@ -13,6 +14,30 @@ const KMS_KEY: &str = "KmsMasterKeyId";
 const SUCCESS_ROLE: &str = "SQSSuccessFeedbackRoleArn";
 const FAILURE_ROLE: &str = "SQSFailureFeedbackRoleArn";
 const SAMPLE_RATE: &str = "SQSSuccessFeedbackSampleRate";
+const POLICY: &str = "Policy";
+const DATA_PROTECTION: &str = "DataProtectionPolicy";
+
+/// What SNS makes of the attributes that we do not set.
+const USUAL: [(&str, &str); 5] = [
+    ("DeliveryPolicy", ""),
+    ("DisplayName", ""),
+    ("MaximumMessageSize", "262144"),
+    ("SignatureVersion", "1"),
+    ("TracingConfig", "PassThrough"),
+];
+/// What SNS lets the topic's own account do where nobody sets a policy.
+const USUAL_ACTIONS: [&str; 8] = [
+    "SNS:GetTopicAttributes",
+    "SNS:SetTopicAttributes",
+    "SNS:AddPermission",
+    "SNS:RemovePermission",
+    "SNS:DeleteTopic",
+    "SNS:Subscribe",
+    "SNS:ListSubscriptionsByTopic",
+    "SNS:Publish",
+];
+/// One more of older topics.
+const USUAL_BEFORE: &str = "SNS:Receive";
 
 /// A topic's properties.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -27,6 +52,9 @@ pub struct Spec {
     pub sqs_failure_role: Option<String>,
     /// The percentage of successful deliveries to queues that are logged, 0 to 100.
     pub sqs_success_sample_rate: Option<u32>,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -55,16 +83,17 @@ impl Reconciler for Topic {
         let arn = self.0.arn("sns", &target.spec.name);
         let aws = &self.0;
         let attributes = || {
-            aws.call("sns:GetTopicAttributes", || {
+            let attributes = aws.call("sns:GetTopicAttributes", || {
                 aws.sns.get_topic_attributes().topic_arn(&arn).send()
-            })
+            });
+            async { tokio::try_join!(attributes, self.data_protection(&arn)) }
         };
         let tags = || {
             aws.call("sns:ListTagsForResource", || {
                 aws.sns.list_tags_for_resource().resource_arn(&arn).send()
             })
         };
-        let Some((attributes, tags)) = with_tags(&arn, attributes, tags).await? else {
+        let Some(((attributes, protection), tags)) = with_tags(&arn, attributes, tags).await? else {
             return Ok(None);
         };
         let attributes = attributes.attributes.unwrap_or_default();
@@ -76,6 +105,7 @@ impl Reconciler for Topic {
             sqs_success_role: text(SUCCESS_ROLE),
             sqs_failure_role: text(FAILURE_ROLE),
             sqs_success_sample_rate: sample_rate(text(SAMPLE_RATE), target.spec.sqs_success_sample_rate),
+            others: others(&attributes, protection, &arn, &self.0.account),
             tags: tags::ours(tags.map(|tag| (tag.key, tag.value))),
         };
         let outputs = Outputs::from([("arn".to_owned(), arn), ("name".to_owned(), spec.name.clone())]);
@@ -132,6 +162,19 @@ impl Reconciler for Topic {
                 self.set(arn, name, value.as_deref().unwrap_or(none)).await?;
             }
         }
+        for name in live.spec.others.taken_back(changes) {
+            match name {
+                DATA_PROTECTION => self.unprotect(arn).await?,
+                POLICY => {
+                    self.set(arn, name, &usual_policy(arn, &self.0.account).to_string())
+                        .await?
+                }
+                _ => {
+                    let usual = USUAL.iter().find(|(usual, _)| *usual == name);
+                    self.set(arn, name, usual.map_or("", |(_, value)| value)).await?;
+                }
+            }
+        }
         if changes.has("tags") {
             let aws = &self.0;
             tags::sync(
@@ -171,6 +214,28 @@ impl Reconciler for Topic {
 }
 
 impl Topic {
+    /// The policy by which SNS masks messages, or refuses them, for what is in them. Empty where there is none.
+    async fn data_protection(&self, arn: &str) -> Result<String, Failure> {
+        let found = self
+            .0
+            .call("sns:GetDataProtectionPolicy", || {
+                self.0.sns.get_data_protection_policy().resource_arn(arn).send()
+            })
+            .await;
+        let found = if_known(found)?.and_then(|found| found.data_protection_policy);
+        Ok(found.unwrap_or_default())
+    }
+
+    async fn unprotect(&self, arn: &str) -> Result<(), Failure> {
+        self.0
+            .call("sns:PutDataProtectionPolicy", || {
+                let put = self.0.sns.put_data_protection_policy().resource_arn(arn);
+                put.data_protection_policy("").send()
+            })
+            .await?;
+        Ok(())
+    }
+
     async fn set(&self, arn: &str, name: &str, value: &str) -> Result<(), Failure> {
         self.0
             .call("sns:SetTopicAttributes", || {
@@ -192,6 +257,61 @@ fn attributes(spec: &Spec) -> [(&'static str, &'static str, Option<String>); 4] 
         ("sqs_failure_role", FAILURE_ROLE, spec.sqs_failure_role.clone()),
         ("sqs_success_sample_rate", SAMPLE_RATE, rate),
     ]
+}
+
+fn others(attributes: &HashMap<String, String>, protection: String, arn: &str, account: &str) -> Others {
+    let policy = attributes.get(POLICY).filter(|text| !text.is_empty());
+    let policy = policy
+        .map(|text| Document::parse(text))
+        .filter(|policy| !is_usual(policy, arn, account));
+    let [delivery, name, size, signature, tracing] =
+        USUAL.map(|(name, usual)| (name, json!(attributes.get(name)), json!(usual)));
+    let protection = (DATA_PROTECTION, json!(protection), Value::Null);
+    Others::of([
+        delivery,
+        name,
+        size,
+        signature,
+        tracing,
+        (POLICY, json!(policy), Value::Null),
+        protection,
+    ])
+}
+
+/// The policy of a topic whose policy nobody set: the topic's own account may do everything with it, by its IAM policies.
+fn usual_policy(arn: &str, account: &str) -> Value {
+    json!({
+        "Version": "2008-10-17",
+        "Id": "__default_policy_ID",
+        "Statement": [{
+            "Sid": "__default_statement_ID",
+            "Effect": "Allow",
+            "Principal": {"AWS": "*"},
+            "Action": USUAL_ACTIONS,
+            "Resource": arn,
+            "Condition": {"StringEquals": {"AWS:SourceOwner": account}}
+        }]
+    })
+}
+
+/// Is this the policy that a topic has by itself? Which actions it names has changed over the years, and differs where AWS
+/// is emulated; who may do them has not.
+fn is_usual(policy: &Document, arn: &str, account: &str) -> bool {
+    let usual = |action: &Value| {
+        let mut known = USUAL_ACTIONS.iter().chain([&USUAL_BEFORE]);
+        known.any(|known| action.as_str().is_some_and(|action| action.eq_ignore_ascii_case(known)))
+    };
+    let mut policy = json!(policy);
+    let actions = policy["Statement"][0]["Action"].as_array().cloned().unwrap_or_default();
+    let publishes = |action: &Value| {
+        action
+            .as_str()
+            .is_some_and(|action| action.eq_ignore_ascii_case("SNS:Publish"))
+    };
+    policy["Statement"][0]["Action"] = json!(USUAL_ACTIONS);
+    actions.iter().all(usual)
+        && actions.iter().any(publishes)
+        && Document::new(policy) == Document::new(usual_policy(arn, account))
 }
 
 /// A rate once set can only be set to 0 again, so that 0 is none for who wants none.
@@ -219,6 +339,33 @@ mod tests {
     }
 
     #[test]
+    fn the_policy_that_a_topic_has_by_itself_is_usual_in_all_its_forms_and_no_other_is() {
+        let (arn, account) = ("arn:aws:sns:us-east-1:1:t", "1");
+        let others = |policy: &Value| {
+            let attributes = HashMap::from([(POLICY.to_owned(), policy.to_string())]);
+            json!(super::others(&attributes, String::new(), arn, account))
+        };
+        let usual = usual_policy(arn, account);
+        assert_eq!(others(&usual), json!({}));
+        let mut older = usual.clone();
+        older["Statement"][0]["Action"] = json!(["SNS:Subscribe", "SNS:Receive", "sns:Publish"]);
+        assert_eq!(others(&older), json!({}));
+
+        let mut denying = usual.clone();
+        let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "sns:Publish", "Resource": arn});
+        denying["Statement"].as_array_mut().unwrap().push(deny);
+        let mut open = usual.clone();
+        open["Statement"][0]["Condition"] = json!({});
+        let mut mute = usual.clone();
+        mute["Statement"][0]["Action"] = json!("SNS:Subscribe");
+        let mut more = usual;
+        more["Statement"][0]["Action"] = json!("SNS:*");
+        for policy in [denying, open, mute, more] {
+            assert!(others(&policy)[POLICY].is_object(), "{policy:#}");
+        }
+    }
+
+    #[test]
     fn what_is_not_wanted_has_no_value() {
         let spec = Spec {
             name: "t".into(),
@@ -226,6 +373,7 @@ mod tests {
             sqs_success_role: Some("role".into()),
             sqs_failure_role: None,
             sqs_success_sample_rate: Some(100),
+            others: Others::default(),
             tags: Tags::new(),
         };
         let values = attributes(&spec).map(|(_, _, value)| value.unwrap_or_else(|| "none".into()));

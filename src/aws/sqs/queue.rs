@@ -1,7 +1,7 @@
 //! A queue, with its access policy and its redrive policy, which AWS keeps as attributes of the queue.
 
 use crate::aws::absent::{gone, present};
-use crate::aws::{Aws, Document, tags};
+use crate::aws::{Aws, Document, Others, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_sqs::types::QueueAttributeName as Name;
 use serde::{Deserialize, Serialize};
@@ -16,6 +16,17 @@ const FORGOTTEN_WITHIN: Duration = Duration::from_secs(60);
 /// So many answers in a row say that a queue is gone before it is believed.
 const ABSENT: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
+
+/// What SQS makes of the attributes that we do not set. An empty text takes one away.
+const USUAL: [(Name, &str); 5] = [
+    (Name::DelaySeconds, "0"),
+    (Name::MaximumMessageSize, "1048576"),
+    (Name::ReceiveMessageWaitTimeSeconds, "0"),
+    (Name::KmsDataKeyReusePeriodSeconds, "300"),
+    (Name::RedriveAllowPolicy, ""),
+];
+/// The largest message of a queue that was made before August 2025.
+const USUAL_BEFORE: &str = "262144";
 
 /// A queue's properties.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -32,6 +43,9 @@ pub struct Spec {
     pub policy: Document,
     /// The dead-letter queue, where there is one.
     pub redrive: Option<Redrive>,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
@@ -104,6 +118,7 @@ impl Reconciler for Queue {
                 .map(|p| Document::parse(p))
                 .unwrap_or_default(),
             redrive: attributes.get(&Name::RedrivePolicy).and_then(|text| redrive(text)),
+            others: others(&attributes),
             tags: tags::ours(tags.tags.unwrap_or_default()),
         };
         let outputs = Outputs::from([
@@ -136,7 +151,12 @@ impl Reconciler for Queue {
 
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
         let url = live.output("url");
-        let attributes = attributes(spec, Some(changes));
+        let mut attributes = attributes(spec, Some(changes));
+        for (name, usual) in USUAL {
+            if live.spec.others.takes_back(changes, name.as_str()) {
+                attributes.insert(name, usual.to_owned());
+            }
+        }
         if !attributes.is_empty() {
             self.0
                 .call("sqs:SetQueueAttributes", || {
@@ -208,6 +228,14 @@ impl Queue {
     }
 }
 
+fn others(attributes: &HashMap<Name, String>) -> Others {
+    Others::of(USUAL.each_ref().map(|(name, usual)| {
+        let found = attributes.get(name).map(String::as_str);
+        let before = *name == Name::MaximumMessageSize && found == Some(USUAL_BEFORE);
+        (name.as_str(), json!(found.filter(|_| !before)), json!(usual))
+    }))
+}
+
 /// The attributes to send: all of them for a new queue, else those that changed. An empty string takes one away.
 fn attributes(spec: &Spec, changes: Option<&Changes>) -> HashMap<Name, String> {
     let fields = [
@@ -266,6 +294,17 @@ fn redrive(text: &str) -> Option<Redrive> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_delay_is_somebody_elses_and_the_size_of_an_older_queue_is_not() {
+        let attributes = [
+            (Name::DelaySeconds, "900"),
+            (Name::MaximumMessageSize, USUAL_BEFORE),
+            (Name::RedriveAllowPolicy, ""),
+        ];
+        let attributes = attributes.map(|(name, value)| (name, value.to_owned()));
+        assert_eq!(json!(others(&attributes.into())), json!({"DelaySeconds": "900"}));
+    }
 
     #[test]
     fn a_redrive_policy_reads_back_as_written() {

@@ -1,10 +1,13 @@
 //! A parameter in Parameter Store.
 
 use crate::aws::absent::{gone, present};
-use crate::aws::{Aws, tags};
+use crate::aws::{Aws, Others, tags};
 use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
-use aws_sdk_ssm::types::{self as wire, ParameterStringFilter, ParameterType, ResourceTypeForTagging, Tag};
+use aws_sdk_ssm::types::{
+    self as wire, ParameterMetadata, ParameterStringFilter, ParameterType, ResourceTypeForTagging, Tag,
+};
 use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -22,9 +25,19 @@ pub struct Spec {
     pub initial: Option<String>,
     /// Up to 1024 characters.
     pub description: String,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
     /// Tags.
     pub tags: Tags,
 }
+
+const DATA_TYPE: &str = "DataType";
+/// The type of a parameter that may hold any text.
+const TEXT: &str = "text";
+const POLICIES: &str = "Policies";
+/// How Parameter Store is told to keep none.
+const NO_POLICIES: &str = "[{}]";
 
 /// Reconciles [`Spec`].
 pub struct Parameter(pub Arc<Aws>);
@@ -51,16 +64,19 @@ impl Reconciler for Parameter {
     /// managed is not told: whatever it is, it is as it should be.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
-        let (found, descriptions, tags) = tokio::join!(self.get(name), self.descriptions(name), self.tags(name));
+        let (found, described, tags) = tokio::join!(self.get(name), self.described(name), self.tags(name));
         let (Some(found), Some(tags)) = (found?, tags?) else {
             return Ok(None);
         };
+        let described = described?;
+        let described = described.get(name);
         let spec = Spec {
             name: name.clone(),
+            others: described.map(others).unwrap_or_default(),
             kind: found.r#type().map_or("", ParameterType::as_str).to_owned(),
             value: target.spec.value.is_some().then(|| value(&found)),
             initial: None,
-            description: descriptions?.get(name).cloned().unwrap_or_default(),
+            description: described.and_then(|one| one.description.clone()).unwrap_or_default(),
             tags,
         };
         let mut outputs = self.predict(&spec);
@@ -98,7 +114,9 @@ impl Reconciler for Parameter {
     /// has no condition by which to keep it.
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
         let aws = &self.0;
-        if changes.has("description") || (changes.has("value") && spec.value.is_some()) {
+        let others = &live.spec.others;
+        let resets = others.taken_back(changes).next().is_some();
+        if resets || changes.has("description") || (changes.has("value") && spec.value.is_some()) {
             let kept = match &spec.value {
                 Some(value) => Some(value.clone()),
                 None => self.get(&spec.name).await?.as_ref().map(value),
@@ -111,6 +129,8 @@ impl Reconciler for Parameter {
                     .r#type(ParameterType::from(spec.kind.as_str()))
                     .set_value(kept.clone())
                     .description(&spec.description)
+                    .set_data_type(others.takes_back(changes, DATA_TYPE).then(|| TEXT.to_owned()))
+                    .set_policies(others.takes_back(changes, POLICIES).then(|| NO_POLICIES.to_owned()))
                     .overwrite(true)
                     .send()
             })
@@ -143,14 +163,19 @@ impl Parameter {
         Ok(present(found)?.and_then(|found| found.parameter))
     }
 
-    /// The descriptions of the parameters beside this one, by name.
-    async fn descriptions(&self, name: &str) -> Result<Arc<BTreeMap<String, String>>, Failure> {
+    /// What is told of the parameters beside this one, by name.
+    async fn described(&self, name: &str) -> Result<Arc<BTreeMap<String, ParameterMetadata>>, Failure> {
         let (key, option, value) = neighbours(name);
         let memo = format!("ssm:DescribeParameters {key} {value}");
         self.0.shared(memo, || self.describe(key, option, value)).await
     }
 
-    async fn describe(&self, key: &str, option: &str, value: &str) -> Result<BTreeMap<String, String>, Failure> {
+    async fn describe(
+        &self,
+        key: &str,
+        option: &str,
+        value: &str,
+    ) -> Result<BTreeMap<String, ParameterMetadata>, Failure> {
         let aws = &self.0;
         let filter = ParameterStringFilter::builder()
             .key(key)
@@ -172,8 +197,8 @@ impl Parameter {
                 })
                 .await?;
             for parameter in page.parameters.unwrap_or_default() {
-                if let (Some(name), Some(description)) = (parameter.name, parameter.description) {
-                    found.insert(name, description);
+                if let Some(name) = parameter.name.clone() {
+                    found.insert(name, parameter);
                 }
             }
             token = page.next_token.filter(|token| !token.is_empty());
@@ -230,6 +255,16 @@ impl Parameter {
         )
         .await
     }
+}
+
+/// What refuses a value, and what lets one expire. The pattern goes with the next value that is put without one.
+fn others(found: &ParameterMetadata) -> Others {
+    let policies = found.policies().iter().map(|policy| policy.policy_type());
+    Others::of([
+        ("AllowedPattern", json!(found.allowed_pattern), Value::Null),
+        (DATA_TYPE, json!(found.data_type), json!(TEXT)),
+        (POLICIES, json!(policies.collect::<Vec<_>>()), Value::Null),
+    ])
 }
 
 /// The filter (key, option, value) that lists a parameter together with those beside it: its path, or, when it is on

@@ -77,6 +77,8 @@ const ROUTES: &[(&str, &str, &str, &str)] = &[
     ("lambda", "GET", "{}/functions/{}/configuration", "GetFunctionConfiguration"),
     ("lambda", "PUT", "{}/functions/{}/configuration", "UpdateFunctionConfiguration"),
     ("lambda", "POST", "{}/functions/{}/invocations", "Invoke"),
+    ("lambda", "GET", "{}/functions/{}/event-invoke-config", "GetFunctionEventInvokeConfig"),
+    ("lambda", "DELETE", "{}/functions/{}/event-invoke-config", "DeleteFunctionEventInvokeConfig"),
     ("lambda", "GET", "{}/functions/{}/policy", "GetPolicy"),
     ("lambda", "POST", "{}/functions/{}/policy", "AddPermission"),
     ("lambda", "DELETE", "{}/functions/{}/policy/{}", "RemovePermission"),

@@ -155,6 +155,8 @@ impl Parts<'_> {
                 kms_key: Some(self.security.key.arn().into()),
                 code_sha256: binary.output("sha256").into(),
                 code_zip: binary.output("zip").into(),
+                creation_failure: None,
+                update_failure: None,
                 tags: stack.tags(&address),
             },
         );

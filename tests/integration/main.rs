@@ -19,6 +19,7 @@ mod intent;
 mod label;
 mod load;
 mod local;
+mod localemu;
 mod manners;
 mod moto;
 mod permissions;

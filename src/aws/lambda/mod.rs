@@ -1,4 +1,5 @@
 //! AWS Lambda.
 
 pub mod function;
+mod outcome;
 pub mod permission;

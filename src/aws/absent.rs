@@ -23,7 +23,10 @@ pub(super) fn present<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure>
 
 fn says_there_is_none(why: &Failure) -> bool {
     THERE_IS_NONE.iter().any(|(operation, code, before, after)| {
-        let name = why.message.strip_prefix(before).and_then(|rest| rest.strip_suffix(after));
+        let name = why
+            .message
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_suffix(after));
         why.operation == *operation && why.code == *code && name.is_some_and(|name| !name.contains(' '))
     })
 }

@@ -12,6 +12,7 @@ mod client;
 mod deleted;
 mod deploy;
 mod drift;
+mod failed;
 mod flow;
 mod halfway;
 mod ingestion;

@@ -51,6 +51,7 @@ def configure(port, directory, enforce):
             # A request that runs a function waits for requests of that function's.
             "GATEWAY_WORKER_COUNT": "64",
             "SERVICES": ",".join(SERVICES),
+            "SQS_ENDPOINT_STRATEGY": "path",
             "IAM_ENFORCEMENT": "1" if enforce else "0",
             "LAMBDA_RUNTIME_EXECUTOR": "process",
             # No look at anybody's Docker, and nothing from the network.

@@ -32,8 +32,8 @@ pub use aws::{ApiError, Aws, Credentials, REGION};
 pub use emulator::{Emulator, LocalEmu, MiniStack};
 pub use fraudctl::{Environment, Run, on_terminal, within};
 pub use hostile::{
-    Beside, Call, Faults, Held, Limit, Numbers, Protocol, Proxy, Record, Refusal, Side, Span, Summary, Weather,
-    published,
+    Beside, Call, Faults, FunctionEndings, Held, Limit, Numbers, Protocol, Proxy, Record, Refusal, Side, Span, Summary,
+    Weather, published,
 };
 pub use running::Running;
 pub use shim::Shim;

@@ -73,12 +73,27 @@ impl Venv {
         let Some(found) = interpreter(&self.versions) else {
             panic!("{}", self.advice);
         };
-        run(&lock, &found, ["-m", "venv"].map(OsStr::new).into_iter().chain([venv.as_os_str()]));
+        run(
+            &lock,
+            &found,
+            ["-m", "venv"].map(OsStr::new).into_iter().chain([venv.as_os_str()]),
+        );
         for requirements in self.requirements {
             let file = venv.join("requirements.txt");
             fs::write(&file, requirements).expect("writing into the test environment");
-            let install = ["-m", "pip", "install", "--quiet", "--no-input", "--disable-pip-version-check"];
-            let flags = install.iter().chain(self.flags).chain(&["--requirement"]).map(OsStr::new);
+            let install = [
+                "-m",
+                "pip",
+                "install",
+                "--quiet",
+                "--no-input",
+                "--disable-pip-version-check",
+            ];
+            let flags = install
+                .iter()
+                .chain(self.flags)
+                .chain(&["--requirement"])
+                .map(OsStr::new);
             run(&lock, &python, flags.chain([file.as_os_str()]));
         }
         fs::write(&marker, complete).expect("writing into the test environment");
@@ -89,12 +104,14 @@ impl Venv {
 /// The first Python of these versions that runs and can make virtual environments: on PATH, else where pyenv and uv put
 /// theirs.
 fn interpreter(versions: &RangeInclusive<u8>) -> Option<PathBuf> {
-    let named = versions.clone().rev().map(|minor| PathBuf::from(format!("python3.{minor}")));
+    let named = versions
+        .clone()
+        .rev()
+        .map(|minor| PathBuf::from(format!("python3.{minor}")));
     let candidates = [PathBuf::from("python3")].into_iter().chain(named).chain(installed());
     let (oldest, newest) = (versions.start(), versions.end());
-    let check = format!(
-        "import ensurepip, sys, venv; sys.exit(not (3, {oldest}) <= sys.version_info[:2] <= (3, {newest}))"
-    );
+    let check =
+        format!("import ensurepip, sys, venv; sys.exit(not (3, {oldest}) <= sys.version_info[:2] <= (3, {newest}))");
     candidates.into_iter().find(|candidate| {
         // A name on PATH may be a stand-in for a version that is not installed.
         Command::new(candidate)
@@ -116,7 +133,9 @@ fn installed() -> Vec<PathBuf> {
         folder("PYENV_ROOT", ".pyenv").join("versions"),
         folder("UV_PYTHON_INSTALL_DIR", ".local/share/uv/python"),
     ];
-    let entries = folders.iter().flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
+    let entries = folders
+        .iter()
+        .flat_map(|folder| fs::read_dir(folder).into_iter().flatten().flatten());
     let mut found: Vec<PathBuf> = entries.map(|entry| entry.path().join("bin/python3")).collect();
     found.sort();
     found

@@ -3,12 +3,12 @@
 use super::outcome::{creation_failure, is_busy, update_failure};
 use crate::aws::absent::present;
 use crate::aws::{Aws, tags};
-use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
-    Architecture, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration, Runtime, State,
-    TracingConfig, TracingMode,
+    Architecture, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration, Runtime, State, TracingConfig,
+    TracingMode,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -158,7 +158,8 @@ impl Reconciler for Function {
         // What failed may have been either.
         let again = changes.has("update_failure");
         if again || changes.any(CONFIGURATION) {
-            self.update_configuration(spec, |fields| again || changes.any(fields)).await?;
+            self.update_configuration(spec, |fields| again || changes.any(fields))
+                .await?;
         }
         if again || changes.any(&["code_sha256", "architecture"]) {
             self.update_code(spec).await?;
@@ -179,7 +180,8 @@ impl Reconciler for Function {
             .call("lambda:DeleteFunction", || {
                 self.0.lambda.delete_function().function_name(name).send()
             })
-            .await;
+            .await
+            .map_err(|why| stuck(why, &live.spec));
         if present(deleted)?.is_none() {
             return Ok(());
         }
@@ -237,7 +239,10 @@ impl Function {
         let since = Instant::now();
         loop {
             let found = self.get(name).await?;
-            let busy = found.as_ref().and_then(|found| found.configuration.as_ref()).is_some_and(is_busy);
+            let busy = found
+                .as_ref()
+                .and_then(|found| found.configuration.as_ref())
+                .is_some_and(is_busy);
             if !busy || since.elapsed() >= patience {
                 return Ok(found);
             }
@@ -251,7 +256,8 @@ impl Function {
         loop {
             let left = READY.saturating_sub(since.elapsed());
             let config = self.settled(name, left).await?.and_then(|found| found.configuration);
-            let failed = |reason: String| Failure::new("lambda:GetFunction", "Failed", format!("function {name}: {reason}"));
+            let failed =
+                |reason: String| Failure::new("lambda:GetFunction", "Failed", format!("function {name}: {reason}"));
             match config {
                 Some(config) if !is_busy(&config) => {
                     return match creation_failure(&config).or_else(|| update_failure(&config)) {
@@ -365,6 +371,14 @@ impl Function {
         )
         .await
     }
+}
+
+/// LocalStack and its kin answer with a fault, for ever, where a function is to be deleted that they could not make.
+fn stuck(why: Failure, live: &Spec) -> Failure {
+    if why.class != Class::Exhausted || live.creation_failure.is_none() {
+        return why;
+    }
+    why.hint("the function was never made, and an emulator that cannot delete such a one has to be started again")
 }
 
 fn late(name: &str, what: &str, since: Instant) -> Failure {

@@ -57,12 +57,18 @@ mod tests {
         let reason = |text: &str| Some(text.to_owned());
         assert_eq!(told(State::Active, LastUpdateStatus::Successful), (None, None));
         assert_eq!(told(State::Inactive, LastUpdateStatus::Successful), (None, None));
-        assert_eq!(told(State::Active, LastUpdateStatus::Failed), (None, reason("no such role")));
+        assert_eq!(
+            told(State::Active, LastUpdateStatus::Failed),
+            (None, reason("no such role"))
+        );
         // What was never made has to be made, whatever else is wrong with it.
         for update in [LastUpdateStatus::Successful, LastUpdateStatus::Failed] {
             assert_eq!(told(State::Failed, update), (reason("no such image"), None));
         }
-        let silent = FunctionConfiguration::builder().state(State::Failed).state_reason(" ").build();
+        let silent = FunctionConfiguration::builder()
+            .state(State::Failed)
+            .state_reason(" ")
+            .build();
         assert_eq!(creation_failure(&silent), reason("AWS gives no reason"));
     }
 }

@@ -7,7 +7,9 @@ use std::time::{Duration, Instant};
 use super::at_once;
 use super::call::Call;
 use super::dice::{Dice, Span};
-use super::effects::{Attributes, Effect, Functions, Keys, Kind, Newborn, Queues, Roles, Tables};
+use super::effects::{
+    Attributes, Effect, Endings, FunctionEndings, Functions, Keys, Kind, Newborn, Queues, Roles, Tables,
+};
 use super::http::Answer;
 use super::record::Beside;
 use super::refusal::Refusal;
@@ -48,6 +50,8 @@ pub struct Weather {
     pub function_updating: Span,
     /// How long a deleted function is still told of.
     pub function_deleting: Span,
+    /// How what is begun with functions ends.
+    pub function_endings: FunctionEndings,
     /// How long queues, topics and subscriptions may show the attributes from before a change.
     pub stale_attributes: Option<Span>,
     /// How long the name of a deleted queue is refused, and ...
@@ -95,6 +99,7 @@ impl Weather {
             function_pending: None,
             function_updating: Span::seconds(1, 4),
             function_deleting: Span::millis(500, 1000),
+            function_endings: FunctionEndings::default(),
             stale_attributes: None,
             queue_name_refused: None,
             queue_told: Span::seconds(2, 8),
@@ -157,6 +162,10 @@ impl Weather {
             let backups = Span::seconds(0, 3);
             let tables = Tables::new(creating, self.table_updating, self.table_deleting, backups, dice);
             effects.push(Box::new(tables));
+        }
+        // Before what says that it is not yet decided.
+        if self.function_endings != FunctionEndings::default() {
+            effects.push(Box::new(Endings::new(self.function_endings)));
         }
         if let Some(pending) = self.function_pending {
             let functions = Functions::new(pending, self.function_updating, self.function_deleting, dice);

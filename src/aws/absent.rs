@@ -2,11 +2,21 @@
 
 use crate::resource::{Class, Failure};
 
+/// Answers of LocalStack and its kin by which there is none, where AWS has a code for that and they use one for bad input:
+/// the operation, that code, and what stands before and after the name that was asked for. Only a whole sentence that
+/// can mean nothing else.
+const THERE_IS_NONE: &[(&str, &str, &str, &str)] = &[(
+    "cloudwatch:GetDashboard",
+    "InvalidParameterValue",
+    "Dashboard ",
+    " does not exist.",
+)];
+
 /// What a read brought; `None` where there is nothing to read.
 pub(super) fn present<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure> {
     match read {
         Ok(found) => Ok(Some(found)),
-        Err(why) if why.is_not_found() => Ok(None),
+        Err(why) if why.is_not_found() || says_there_is_none(&why) => Ok(None),
         Err(why) => Err(why),
     }
 }
@@ -27,6 +37,16 @@ pub(super) fn if_known<T>(read: Result<T, Failure>) -> Result<Option<T>, Failure
         Err(why) if why.code == "InternalFailure" && why.message.contains("not yet") => Ok(None),
         read => present(read),
     }
+}
+
+fn says_there_is_none(why: &Failure) -> bool {
+    THERE_IS_NONE.iter().any(|(operation, code, before, after)| {
+        let name = why
+            .message
+            .strip_prefix(before)
+            .and_then(|rest| rest.strip_suffix(after));
+        why.operation == *operation && why.code == *code && name.is_some_and(|name| !name.contains(' '))
+    })
 }
 
 /// What a read that finds nothing would answer, of an operation that lists.
@@ -68,6 +88,32 @@ mod tests {
         );
         assert!(unknown("InternalFailure", "try again").is_err());
         assert!(unknown("AccessDenied", "").is_err());
+    }
+
+    #[test]
+    fn only_a_whole_sentence_of_another_aws_means_that_there_is_none() {
+        let read = |operation, code, message| {
+            let read: Result<(), Failure> = Err(Failure::new(operation, code, message));
+            present(read).is_ok_and(|found| found.is_none())
+        };
+        let none = "Dashboard fraud-detection-dev does not exist.";
+        assert!(read("cloudwatch:GetDashboard", "InvalidParameterValue", none));
+        for (operation, code, message) in [
+            ("cloudwatch:PutDashboard", "InvalidParameterValue", none),
+            ("cloudwatch:GetDashboard", "AccessDenied", none),
+            (
+                "cloudwatch:GetDashboard",
+                "InvalidParameterValue",
+                "The value fraud detection for field DashboardName contains invalid characters.",
+            ),
+            (
+                "cloudwatch:GetDashboard",
+                "InvalidParameterValue",
+                "Dashboard d has a metric whose account does not exist.",
+            ),
+        ] {
+            assert!(!read(operation, code, message), "{operation}: {code}: {message}");
+        }
     }
 
     #[test]

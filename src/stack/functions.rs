@@ -168,6 +168,8 @@ impl Parts<'_> {
                 code_zip: binary.output("zip").into(),
                 statements: [role.invoked_by.to_owned()].into(),
                 others: Others::default(),
+                creation_failure: None,
+                update_failure: None,
                 tags: stack.tags(&address),
             },
         );

@@ -187,7 +187,7 @@ fn a_diff_needs_only_permissions_that_read() {
 }
 
 /// A place for a state in a bucket.
-fn bucket(env: &Environment) -> String {
+pub fn bucket(env: &Environment) -> String {
     let bucket = format!("state-{}", env.account);
     env.aws.call("s3", "create_bucket", json!({"Bucket": bucket}));
     let versioning = json!({"Bucket": bucket, "VersioningConfiguration": {"Status": "Enabled"}});
@@ -196,7 +196,7 @@ fn bucket(env: &Environment) -> String {
 }
 
 /// A role of this name, with those of the actions that the policies in docs/operations.md allow, and a session of it.
-fn principal(env: &Environment, name: &str, wanted: impl Fn(&str) -> bool) -> Credentials {
+pub fn principal(env: &Environment, name: &str, wanted: impl Fn(&str) -> bool) -> Credentials {
     let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
     let document = fs::read_to_string(document).expect("docs/operations.md");
     let policies = document.split("```json\n").skip(1);
@@ -232,7 +232,7 @@ fn principal(env: &Environment, name: &str, wanted: impl Fn(&str) -> bool) -> Cr
     env.aws.session(&format!("arn:aws:iam::{}:role/{name}", env.account))
 }
 
-fn run_as(env: &Environment, principal: &Credentials, args: &[&str]) -> Run {
+pub fn run_as(env: &Environment, principal: &Credentials, args: &[&str]) -> Run {
     let mut command = env.command(args);
     command
         .env("AWS_ACCESS_KEY_ID", &principal.key)

@@ -42,7 +42,7 @@ fn the_smoke_script_fails_with_the_command_and_takes_down_what_stands() {
 }
 
 /// The script, with the environment that the command itself would have.
-fn script(env: &Environment) -> Command {
+pub fn script(env: &Environment) -> Command {
     let mut script = Command::new("bash");
     script
         .arg(Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/smoke.sh"))

@@ -33,10 +33,18 @@ pub struct MiniStack {
     pub auth: bool,
 }
 
+/// How a LocalEmu is to be.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct LocalEmu {
+    /// Whether IAM policies are enforced: those of users and roles, with their conditions, boundaries and session
+    /// policies, and those of keys, queues and topics. A 12-digit access key is the root user, and stays allowed everything.
+    pub enforce: bool,
+}
+
 impl Emulator {
     /// MiniStack, started as `--local` starts it, with gaps of it closed. A 12-digit access key is the account.
     pub fn ministack(options: MiniStack) -> Self {
-        Self::start("/_fraudctl/identity", |directory| {
+        Self::start(venv::python(), "/_fraudctl/identity", |directory| {
             let mut arguments: Vec<OsString> = vec![
                 project().join("tests/support/ministack_server.py").into(),
                 "0".into(),
@@ -51,8 +59,21 @@ impl Emulator {
 
     /// moto: the control plane alone, and one account, 123456789012, for every access key.
     pub fn moto() -> Self {
-        Self::start("/moto-api/", |_| {
+        Self::start(venv::python(), "/moto-api/", |_| {
             vec![project().join("tests/support/moto_server.py").into()]
+        })
+    }
+
+    /// LocalEmu, a fork of the last free LocalStack, with gaps of it closed. A 12-digit access key is the account, and
+    /// functions are processes of this machine.
+    pub fn localemu(options: LocalEmu) -> Self {
+        Self::start(venv::localemu(), "/_localemu/health", |directory| {
+            let server = project().join("tests/support/localemu_server.py");
+            let mut arguments: Vec<OsString> = vec![server.into(), directory.into()];
+            if options.enforce {
+                arguments.push("--enforce".into());
+            }
+            arguments
         })
     }
 
@@ -78,8 +99,7 @@ impl Emulator {
         log(&self.directory)
     }
 
-    fn start(health: &str, arguments: impl FnOnce(&Path) -> Vec<OsString>) -> Self {
-        let python = venv::python();
+    fn start(python: &Path, health: &str, arguments: impl FnOnce(&Path) -> Vec<OsString>) -> Self {
         // Removed by the guard, because the shared emulator is never dropped.
         let directory = tempfile::Builder::new()
             .prefix("emulator-")
@@ -145,7 +165,7 @@ fn port(line: &str) -> Option<u16> {
     announced["port"].as_u64()?.try_into().ok()
 }
 
-/// Both emulators accept connections from the start, and answer when they are ready.
+/// The emulators accept connections from the start, and answer when they are ready.
 fn await_answer(port: u16, path: &str) -> io::Result<()> {
     let mut stream = TcpStream::connect((Ipv4Addr::LOCALHOST, port))?;
     stream.set_read_timeout(Some(START_DEADLINE))?;

@@ -30,11 +30,11 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 pub use aws::{ApiError, Aws, Credentials, REGION};
-pub use emulator::{Emulator, MiniStack};
+pub use emulator::{Emulator, LocalEmu, MiniStack};
 pub use fraudctl::{Environment, Run, on_terminal, within};
 pub use hostile::{
-    Beside, Call, Faults, Held, Limit, Numbers, Protocol, Proxy, Record, Refusal, Side, Span, Summary, Weather,
-    published,
+    Beside, Call, Faults, FunctionEndings, Held, Limit, Numbers, Protocol, Proxy, Record, Refusal, Side, Span, Summary,
+    Weather, published,
 };
 pub use running::Running;
 pub use shim::Shim;

@@ -1,15 +1,16 @@
 //! A function from a zip file, with its reserved concurrency, which AWS keeps beside it.
 
+use super::outcome::{creation_failure, is_busy, update_failure};
 use super::permission;
 use super::unasked::{self, EVENT_INVOKE};
 use crate::aws::absent::present;
 use crate::aws::{Aws, Others, tags};
-use crate::resource::{Address, Changes, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::primitives::Blob;
 use aws_sdk_lambda::types::{
-    Architecture, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration, LastUpdateStatus, Runtime, State,
-    TracingConfig, TracingMode,
+    Architecture, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration, Runtime, State, TracingConfig,
+    TracingMode,
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -24,6 +25,8 @@ use tokio::time::Instant;
 const POLL: Duration = Duration::from_millis(250);
 /// How long a function may take to become ready, usually 1 to 4 s.
 const READY: Duration = Duration::from_secs(180);
+/// How long to wait for the outcome of what somebody else has begun. After that it is told of as it is.
+const SETTLED: Duration = Duration::from_secs(30);
 /// How long a function may take to go, usually 1 s.
 const GONE: Duration = Duration::from_secs(60);
 
@@ -70,6 +73,13 @@ pub struct Spec {
     pub others: Others,
     /// Tags.
     pub tags: Tags,
+    /// Why AWS could not make it, where it could not. Never wished for; it is made again then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_failure: Option<String>,
+    /// Why AWS could not finish its last update, where it could not: what it tells of itself is not what runs. Never wished
+    /// for; all of it is sent again then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_failure: Option<String>,
 }
 
 /// Reconciles [`Spec`].
@@ -80,6 +90,7 @@ impl Reconciler for Function {
     const KIND: &'static str = "lambda.function";
     const OUTPUTS: &'static [&'static str] = &["arn", "name", "invoke_arn"];
     const IDENTITY: &'static [&'static str] = &["name"];
+    const IMMUTABLE: &'static [&'static str] = &["creation_failure"];
     const INPUTS: &'static [&'static str] = &["code_zip"];
     const TAGGED: bool = true;
     /// Lambda tells when a change of the configuration is over, which is waited for, and tells concurrency and tags at once.
@@ -90,11 +101,12 @@ impl Reconciler for Function {
         self.outputs(&spec.name, arn)
     }
 
-    /// By name. One call tells nearly everything; the policy is read for the permissions anyway.
+    /// By name. One call tells nearly everything, and the policy is read for the permissions anyway. A run that died may have
+    /// left it half-made: then what becomes of it is waited for.
     async fn observe(&self, target: Target<'_, Spec>) -> Result<Option<Observed<Spec>>, Failure> {
         let name = &target.spec.name;
         let (found, invoked, statements) = tokio::try_join!(
-            self.get(name),
+            self.settled(name, SETTLED),
             unasked::invoked(&self.0, name),
             permission::statements(&self.0, name)
         )?;
@@ -174,9 +186,12 @@ impl Reconciler for Function {
     async fn update(&self, live: &Observed<Spec>, spec: &Spec, changes: &Changes) -> Result<(), Failure> {
         // New code may need a variable that is new as well, and would not start without; what old code does not know, it does
         // not mind.
+        // What failed may have been either.
+        let again = changes.has("update_failure");
         let others: Vec<&str> = live.spec.others.taken_back(changes).collect();
-        if changes.any(CONFIGURATION) || others.iter().any(|name| *name != EVENT_INVOKE) {
-            self.update_configuration(spec, changes, &others).await?;
+        if again || changes.any(CONFIGURATION) || others.iter().any(|name| *name != EVENT_INVOKE) {
+            self.update_configuration(spec, |fields| again || changes.any(fields), &others)
+                .await?;
         }
         if others.contains(&EVENT_INVOKE) {
             unasked::invoke_as_usual(&self.0, &spec.name).await?;
@@ -187,7 +202,7 @@ impl Reconciler for Function {
                 permission::remove(&self.0, &spec.name, statement).await?;
             }
         }
-        if changes.any(&["code_sha256", "architecture"]) {
+        if again || changes.any(&["code_sha256", "architecture"]) {
             self.update_code(spec).await?;
         }
         if changes.has("reserved_concurrency") {
@@ -206,7 +221,8 @@ impl Reconciler for Function {
             .call("lambda:DeleteFunction", || {
                 self.0.lambda.delete_function().function_name(name).send()
             })
-            .await;
+            .await
+            .map_err(|why| stuck(why, &live.spec));
         if present(deleted)?.is_none() {
             return Ok(());
         }
@@ -259,23 +275,40 @@ impl Function {
         present(found)
     }
 
-    /// Waits until a creation or an update has come to its end.
+    /// What there is once no creation and no update goes on any more, or the patience is over.
+    async fn settled(&self, name: &str, patience: Duration) -> Result<Option<GetFunctionOutput>, Failure> {
+        let since = Instant::now();
+        loop {
+            let found = self.get(name).await?;
+            let busy = found
+                .as_ref()
+                .and_then(|found| found.configuration.as_ref())
+                .is_some_and(is_busy);
+            if !busy || since.elapsed() >= patience {
+                return Ok(found);
+            }
+            tokio::time::sleep(POLL).await;
+        }
+    }
+
+    /// Waits until a creation or an update has come to a good end.
     async fn ready(&self, name: &str) -> Result<(), Failure> {
         let since = Instant::now();
         loop {
-            // A function made just now may not be found at once.
-            let config = self.get(name).await?.and_then(|found| found.configuration);
-            match config.as_ref().map_or(Progress::Busy, progress) {
-                Progress::Ready => return Ok(()),
-                Progress::Failed(reason) => {
-                    return Err(Failure::new(
-                        "lambda:GetFunction",
-                        "Failed",
-                        format!("function {name}: {reason}"),
-                    ));
+            let left = READY.saturating_sub(since.elapsed());
+            let config = self.settled(name, left).await?.and_then(|found| found.configuration);
+            let failed =
+                |reason: String| Failure::new("lambda:GetFunction", "Failed", format!("function {name}: {reason}"));
+            match config {
+                Some(config) if !is_busy(&config) => {
+                    return match creation_failure(&config).or_else(|| update_failure(&config)) {
+                        None => Ok(()),
+                        Some(reason) => Err(failed(reason).hint("the next `up` does it again")),
+                    };
                 }
-                Progress::Busy if since.elapsed() >= READY => return Err(late(name, "be ready", since)),
-                Progress::Busy => tokio::time::sleep(POLL).await,
+                _ if since.elapsed() >= READY => return Err(late(name, "be ready", since)),
+                // A function made just now may not be found at once.
+                _ => tokio::time::sleep(POLL).await,
             }
         }
     }
@@ -298,9 +331,14 @@ impl Function {
 
     /// An empty text takes the dead-letter target or the key away. Another key is sent with the environment, which Lambda
     /// has to encrypt anew with it.
-    async fn update_configuration(&self, spec: &Spec, changes: &Changes, others: &[&str]) -> Result<(), Failure> {
-        let text = |field: &str, value: &str| changes.has(field).then(|| value.to_owned());
-        let number = |field: &str, value: u32| changes.has(field).then(|| signed(value));
+    async fn update_configuration(
+        &self,
+        spec: &Spec,
+        sends: impl Fn(&[&str]) -> bool,
+        others: &[&str],
+    ) -> Result<(), Failure> {
+        let text = |field: &str, value: &str| sends(&[field]).then(|| value.to_owned());
+        let number = |field: &str, value: u32| sends(&[field]).then(|| signed(value));
         let dead_letter_arn = spec.dead_letter_arn.as_deref().unwrap_or_default();
         let request = self
             .0
@@ -309,13 +347,13 @@ impl Function {
             .function_name(&spec.name)
             .set_description(text("description", &spec.description))
             .set_role(text("role", &spec.role))
-            .set_runtime(changes.has("runtime").then(|| Runtime::from(spec.runtime.as_str())))
+            .set_runtime(sends(&["runtime"]).then(|| Runtime::from(spec.runtime.as_str())))
             .set_handler(text("handler", &spec.handler))
             .set_memory_size(number("memory_mb", spec.memory_mb))
             .set_timeout(number("timeout_seconds", spec.timeout_seconds))
-            .set_environment(changes.any(&["environment", "kms_key"]).then(|| environment(spec)))
-            .set_dead_letter_config(changes.has("dead_letter_arn").then(|| dead_letter(dead_letter_arn)))
-            .set_tracing_config(changes.has("tracing").then(|| tracing(spec)))
+            .set_environment(sends(&["environment", "kms_key"]).then(|| environment(spec)))
+            .set_dead_letter_config(sends(&["dead_letter_arn"]).then(|| dead_letter(dead_letter_arn)))
+            .set_tracing_config(sends(&["tracing"]).then(|| tracing(spec)))
             .set_kms_key_arn(text("kms_key", spec.kms_key.as_deref().unwrap_or_default()));
         let request = unasked::take_back(request, &spec.name, others)?;
         self.0
@@ -382,31 +420,12 @@ impl Function {
     }
 }
 
-/// How far a creation or an update has come.
-#[derive(Debug, PartialEq)]
-enum Progress {
-    Ready,
-    Busy,
-    Failed(String),
-}
-
-fn progress(config: &FunctionConfiguration) -> Progress {
-    let (state, update) = (config.state(), config.last_update_status());
-    if state == Some(&State::Failed) {
-        Progress::Failed(config.state_reason().unwrap_or("AWS gives no reason").to_owned())
-    } else if update == Some(&LastUpdateStatus::Failed) {
-        Progress::Failed(
-            config
-                .last_update_status_reason()
-                .unwrap_or("AWS gives no reason")
-                .to_owned(),
-        )
-    } else if state == Some(&State::Pending) || update == Some(&LastUpdateStatus::InProgress) {
-        Progress::Busy
-    } else {
-        // An idle function, `Inactive`, wakes up by itself.
-        Progress::Ready
+/// LocalStack and its kin answer with a fault, for ever, where a function is to be deleted that they could not make.
+fn stuck(why: Failure, live: &Spec) -> Failure {
+    if why.class != Class::Exhausted || live.creation_failure.is_none() {
+        return why;
     }
+    why.hint("the function was never made, and an emulator that cannot delete such a one has to be started again")
 }
 
 fn late(name: &str, what: &str, since: Instant) -> Failure {
@@ -416,6 +435,7 @@ fn late(name: &str, what: &str, since: Instant) -> Failure {
 
 /// What a function's configuration tells. Concurrency, tags and the zip file's path stand elsewhere.
 fn configured(config: FunctionConfiguration) -> Spec {
+    let (creation_failure, update_failure) = (creation_failure(&config), update_failure(&config));
     let architectures = config.architectures.unwrap_or_default();
     Spec {
         name: config.function_name.unwrap_or_default(),
@@ -456,6 +476,8 @@ fn configured(config: FunctionConfiguration) -> Spec {
         statements: BTreeSet::new(),
         others: Others::default(),
         tags: Tags::new(),
+        creation_failure,
+        update_failure,
     }
 }
 
@@ -514,34 +536,10 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_is_ready_when_neither_its_creation_nor_an_update_goes_on() {
-        let config = |state: State, update: LastUpdateStatus| {
-            FunctionConfiguration::builder()
-                .state(state)
-                .last_update_status(update)
-                .last_update_status_reason("no such role")
-                .build()
-        };
-        assert_eq!(
-            progress(&config(State::Active, LastUpdateStatus::Successful)),
-            Progress::Ready
-        );
-        assert_eq!(
-            progress(&config(State::Inactive, LastUpdateStatus::Successful)),
-            Progress::Ready
-        );
-        assert_eq!(
-            progress(&config(State::Pending, LastUpdateStatus::Successful)),
-            Progress::Busy
-        );
-        assert_eq!(
-            progress(&config(State::Active, LastUpdateStatus::InProgress)),
-            Progress::Busy
-        );
-        assert_eq!(
-            progress(&config(State::Active, LastUpdateStatus::Failed)),
-            Progress::Failed("no such role".to_owned())
-        );
+    fn a_function_that_is_as_wished_is_written_without_its_failures() {
+        let spec = configured(FunctionConfiguration::builder().state(State::Active).build());
+        let written = serde_json::to_string(&spec).unwrap();
+        assert!(!written.contains("failure"), "{written}");
     }
 
     #[test]

@@ -1,5 +1,6 @@
 //! AWS Lambda.
 
 pub mod function;
+mod outcome;
 pub mod permission;
 mod unasked;

@@ -21,6 +21,7 @@ use std::time::{Duration, Instant};
 
 pub use call::{Call, Protocol};
 pub use dice::Span;
+pub use effects::FunctionEndings;
 pub use hold::Held;
 pub use record::{Beside, Numbers, Record, Summary};
 pub use refusal::Refusal;

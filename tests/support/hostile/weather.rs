@@ -8,7 +8,8 @@ use super::at_once;
 use super::call::Call;
 use super::dice::{Dice, Span};
 use super::effects::{
-    Attributes, Effect, Functions, Indexes, Keys, Kind, Newborn, Queues, Readers, Roles, TableTags, Tables,
+    Attributes, Effect, Endings, FunctionEndings, Functions, Indexes, Keys, Kind, Newborn, Queues, Readers, Roles,
+    TableTags, Tables,
 };
 use super::http::Answer;
 use super::record::Beside;
@@ -60,6 +61,8 @@ pub struct Weather {
     pub function_updating: Span,
     /// How long a deleted function is still told of.
     pub function_deleting: Span,
+    /// How what is begun with functions ends.
+    pub function_endings: FunctionEndings,
     /// How long queues, topics, subscriptions, keys, log groups, rules, parameters and alarms may show what was before a
     /// change.
     pub stale_attributes: Option<Span>,
@@ -113,6 +116,7 @@ impl Weather {
             function_pending: None,
             function_updating: Span::seconds(1, 4),
             function_deleting: Span::millis(500, 1000),
+            function_endings: FunctionEndings::default(),
             stale_attributes: None,
             queue_name_refused: None,
             queue_told: Span::seconds(2, 8),
@@ -189,6 +193,10 @@ impl Weather {
         }
         if let Some(filling) = self.index_filling {
             effects.push(Box::new(Indexes::new(filling, dice)));
+        }
+        // Before what says that it is not yet decided.
+        if self.function_endings != FunctionEndings::default() {
+            effects.push(Box::new(Endings::new(self.function_endings)));
         }
         if let Some(pending) = self.function_pending {
             let functions = Functions::new(pending, self.function_updating, self.function_deleting, dice);

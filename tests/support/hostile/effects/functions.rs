@@ -112,7 +112,7 @@ impl Effect for Functions {
 }
 
 /// The function that a call is about.
-fn name(call: &Call) -> Option<String> {
+pub(super) fn name(call: &Call) -> Option<String> {
     if call.is("lambda", "CreateFunction") {
         return Some(call.field("FunctionName").to_owned());
     }

@@ -1,6 +1,7 @@
 //! What AWS does beside what it is asked: each effect watches the calls, and answers or colours some of them.
 
 mod attributes;
+mod endings;
 mod functions;
 mod indexes;
 mod keys;
@@ -16,6 +17,8 @@ use std::time::Instant;
 use serde_json::Value;
 
 pub(super) use attributes::Attributes;
+pub(super) use endings::Endings;
+pub use endings::FunctionEndings;
 pub(super) use functions::Functions;
 pub(super) use indexes::Indexes;
 pub(super) use keys::Keys;

@@ -74,7 +74,9 @@ pub(super) fn is_about_the_clock(code: &str, message: &str) -> bool {
 fn hint(operation: &str, code: &str, message: &str) -> Option<String> {
     let is = |parts: &[&str]| parts.iter().any(|part| code.contains(part));
     if is(&["AccessDenied", "UnauthorizedOperation", "AuthorizationError"]) {
-        return Some(format!("allow {operation} for the principal that runs fraudctl"));
+        return Some(format!(
+            "allow {operation} for the principal that runs fraudctl; `fraudctl policy` prints all that it needs"
+        ));
     }
     if is(&["ExpiredToken"]) {
         return Some("the credentials have expired: get new ones, and run the same command again".to_owned());
@@ -154,7 +156,10 @@ mod tests {
     #[test]
     fn what_only_its_reader_can_mend_comes_with_a_hint() {
         let hint = |code, message| hint("sns:CreateTopic", code, message);
-        let allow = Some("allow sns:CreateTopic for the principal that runs fraudctl".to_owned());
+        let allow = Some(
+            "allow sns:CreateTopic for the principal that runs fraudctl; `fraudctl policy` prints all that it needs"
+                .to_owned(),
+        );
         assert_eq!(hint("AccessDeniedException", ""), allow);
         assert_eq!(hint("AuthorizationError", ""), allow);
         assert!(hint("ExpiredTokenException", "").is_some_and(|hint| hint.contains("expired")));

@@ -79,7 +79,9 @@ fn hint(operation: &str, code: &str, message: &str) -> Option<String> {
     if Failure::new(operation, code, message).is_denied() {
         let action = refused_action(message).filter(|action| !action.eq_ignore_ascii_case(operation));
         let action = action.unwrap_or(operation);
-        return Some(format!("allow {action} for the principal that runs fraudctl"));
+        return Some(format!(
+            "allow {action} for the principal that runs fraudctl; `fraudctl policy` prints all that it needs"
+        ));
     }
     if is(&["ExpiredToken"]) {
         return Some("the credentials have expired: get new ones, and run the same command again".to_owned());
@@ -175,12 +177,16 @@ mod tests {
     #[test]
     fn what_only_its_reader_can_mend_comes_with_a_hint() {
         let hint = |code: &str, message: &str| hint("sns:CreateTopic", code, message);
-        let allow = Some("allow sns:CreateTopic for the principal that runs fraudctl".to_owned());
+        let allow = |action: &str| {
+            Some(format!(
+                "allow {action} for the principal that runs fraudctl; `fraudctl policy` prints all that it needs"
+            ))
+        };
+        let (allow, decrypt) = (allow("sns:CreateTopic"), allow("kms:Decrypt"));
         assert_eq!(hint("AccessDeniedException", ""), allow);
         assert_eq!(hint("AuthorizationError", ""), allow);
         let denied = |action: &str| format!("User: arn:x is not authorized to perform: {action} on resource: y");
         assert_eq!(hint("AuthorizationError", &denied("SNS:CreateTopic")), allow);
-        let decrypt = Some("allow kms:Decrypt for the principal that runs fraudctl".to_owned());
         assert_eq!(hint("AccessDeniedException", &denied("kms:Decrypt")), decrypt);
         assert!(hint("ExpiredTokenException", "").is_some_and(|hint| hint.contains("expired")));
         let late = hint(

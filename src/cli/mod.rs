@@ -15,6 +15,7 @@ mod label;
 mod load;
 mod local;
 mod output;
+mod policy;
 mod print;
 mod protect;
 mod rules;
@@ -61,6 +62,8 @@ enum Command {
     Output(output::OutputArgs),
     /// Show what stands, resource by resource
     Status(status::StatusArgs),
+    /// Print the IAM policies that fraudctl itself needs
+    Policy(Box<policy::PolicyArgs>),
     /// Post a transaction to the API and print the answer
     Send(send::SendArgs),
     /// Say of a transaction whether it was fraud
@@ -133,6 +136,7 @@ async fn run(command: Command, stop: &stop::Stop) -> Result<(), Exit> {
         Command::Down(args) => down::run(args, stop).await,
         Command::Output(args) => output::run(args).await,
         Command::Status(args) => status::run(args).await,
+        Command::Policy(args) => policy::run(*args).await,
         Command::Send(args) => send::run(args).await,
         Command::Label(args) => label::run(args).await,
         Command::Rules(args) => rules::run(args).await,

@@ -20,7 +20,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 /// The account of the local AWS.
-const LOCAL_ACCOUNT: &str = "000000000000";
+pub const LOCAL_ACCOUNT: &str = "000000000000";
 
 /// Which environment, and where.
 #[derive(Clone, Debug, Args)]
@@ -215,12 +215,13 @@ impl ScopeArgs {
         }
     }
 
-    fn local_region(&self) -> String {
+    /// The region of the local AWS.
+    pub fn local_region(&self) -> String {
         self.region.clone().unwrap_or_else(|| "us-east-1".to_owned())
     }
 
     /// Connects to the AWS of these flags. The state is at this location.
-    async fn connect(
+    pub async fn connect(
         &self,
         progress: &Progress,
         location: &Location,
@@ -321,6 +322,11 @@ impl ScopeArgs {
             }
         };
         self.home_at(location, progress).await
+    }
+
+    /// Where these settings keep the state. Nothing is connected to.
+    pub fn state_location(&self, settings: &Settings) -> Result<Location, Exit> {
+        self.location(&self.project()?, settings.state.as_ref())
     }
 
     /// The home of this environment's state at another place, named on the command line.

@@ -6,6 +6,7 @@ mod dashboard;
 mod functions;
 mod messaging;
 mod monitoring;
+pub mod policy;
 mod security;
 mod storage;
 

@@ -13,7 +13,8 @@ use std::collections::BTreeMap;
 pub const TABLE: &str = "storage.transactions";
 pub const PROFILES: &str = "storage.profiles";
 const IDEMPOTENCY: &str = "storage.idempotency";
-const RULES: &str = "storage.rules";
+pub const RULES: &str = "storage.rules";
+pub const THRESHOLD: &str = "storage.fraud_threshold";
 
 /// The indexes of the table, by name.
 pub const BY_USER: &str = "user-index";
@@ -139,7 +140,7 @@ fn parameters(stack: &Stack, graph: &mut Graph) {
     };
     for (address, name, (value, initial), description) in [
         (
-            "storage.fraud_threshold",
+            THRESHOLD,
             "fraud_threshold",
             fixed(&settings.fraud_threshold),
             "Fraud detection threshold",

@@ -3,7 +3,7 @@
 
 use crate::client::{Client, transaction};
 use crate::drift::changes;
-use crate::permissions::{principal, run_as};
+use crate::permissions::{documents, principal_with, run_as};
 use crate::smoke::script;
 use crate::support::{Emulator, Environment, LocalEmu};
 use serde_json::{Value, json};
@@ -176,11 +176,12 @@ fn without_its_policy_each_function_is_refused() {
     assert_eq!(result["FunctionError"], "Unhandled", "{result:#}");
 }
 
-/// The actions of the documented policies, on everything.
+/// The policies as they are printed, with their names and conditions.
 #[test]
-fn with_the_policies_of_the_documents_everything_can_be_done() {
+fn with_the_policies_that_are_printed_everything_can_be_done() {
     let env = Environment::on(enforcing());
-    let deployer = principal(&env, "deployer", |_| true);
+    let state = env.state_folder().display().to_string();
+    let deployer = principal_with(&env, "deployer", &documents(&env, "deploy", &state));
     let run = |args: &[&str]| run_as(&env, &deployer, args);
     run(&["up", "--yes"]).exits(0);
     run(&["diff", "--exit-code"]).exits(0);
@@ -189,7 +190,7 @@ fn with_the_policies_of_the_documents_everything_can_be_done() {
     run(&["down", "--yes"]).exits(0);
 
     // Else this would show nothing.
-    let reader = principal(&env, "reader", |action| !action.starts_with("kms:"));
+    let reader = principal_with(&env, "reader", &documents(&env, "diff", &state));
     let refused = run_as(&env, &reader, &["up", "--yes"]);
     assert!(
         refused.code != 0 && refused.stderr.contains("AccessDenied"),

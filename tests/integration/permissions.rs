@@ -7,8 +7,6 @@ use crate::client::{Client, transaction};
 use crate::support::{Aws, Credentials, Emulator, Environment, MiniStack, Run, Running};
 use serde_json::{Value, json};
 use std::fs;
-use std::path::Path;
-use std::slice;
 use std::sync::OnceLock;
 
 /// One emulator that enforces policies, for the tests of this file.
@@ -141,39 +139,86 @@ fn the_analyzer_may_do_what_it_does_and_nothing_else() {
     assert_eq!(client.stored_in_all(), 1);
 }
 
-/// The emulator does not know which resource each call is about, so that it is the actions that are tried here, and not the
-/// resources that they are for.
+/// As far as the emulator knows: see [`as_far_as_known`].
 #[test]
-fn with_the_policies_of_the_documents_everything_can_be_done() {
-    let env = Environment::on(enforcing()).scoring();
+fn with_the_policy_of_a_deployer_everything_can_be_deployed_and_nothing_else_touched() {
+    let env = Environment::on(enforcing());
     let state = bucket(&env);
-    let principal = principal(&env, "deployer", |_| true);
-    let run = |args: &[&str]| run_as(&env, &principal, &[args, &["--state", &state]].concat());
+    let deployer = principal(&env, "deploy", &state);
+    let run = |args: &[&str]| run_as(&env, &deployer, &[args, &["--state", &state]].concat());
     run(&["up", "--yes"]).exits(0);
     run(&["diff", "--exit-code"]).exits(0);
+    every_arn_is_named(&env, &state);
     env.settings("requests_per_day = 2000\nalert_email = \"two@fintech.io\"\n[tags]\nTeam = \"two\"\n");
     run(&["up", "--yes"]).exits(0);
     run(&["state", "recover"]).exits(0);
+
+    let name = "deploy".to_owned();
+    let aws = env.aws.assume_role(&role_arn(&env, &name));
+    let role = Role { name, aws };
+    let other = json!({"TableName": "transactions-prod"});
+    role.may_not("dynamodb:DeleteTable", "delete_table", other);
+    let rules = json!({"Name": "/fraud-detection/prod/rules", "Value": "{}", "Overwrite": true});
+    role.may_not("ssm:PutParameter", "put_parameter", rules);
+    role.may_not(
+        "sns:DeleteTopic",
+        "delete_topic",
+        json!({"TopicArn": topic(&env, "fraud-alerts-dev2")}),
+    );
+    role.may_not(
+        "lambda:DeleteFunction",
+        "delete_function",
+        json!({"FunctionName": "transaction-processor-prod"}),
+    );
+    role.may_not("iam:DeleteRole", "delete_role", json!({"RoleName": "deploy"}));
+    let administrator = json!({"RoleName": "deploy", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"});
+    role.may_not("iam:AttachRolePolicy", "attach_role_policy", administrator);
+    let user = json!({"UserName": "somebody", "PolicyArn": "arn:aws:iam::aws:policy/AdministratorAccess"});
+    role.may_not("iam:AttachUserPolicy", "attach_user_policy", user);
+
     run(&["down", "--yes"]).exits(0);
 }
 
-/// As docs/operations.md says about continuous integration.
-#[test]
-fn a_diff_needs_only_permissions_that_read() {
-    let env = Environment::on(enforcing()).scoring();
-    let state = bucket(&env);
-    let reader = principal(&env, "reader", |action| match action.split_once(':') {
-        Some(("s3", operation)) => ["GetObject", "ListBucket"].contains(&operation),
-        Some(("apigateway", operation)) => operation == "GET",
-        Some((_, operation)) => ["Get", "List", "Describe"]
+/// Every ARN that the state knows, and so that of every resource, is one that the policies name.
+fn every_arn_is_named(env: &Environment, state: &str) {
+    let documents = documents(env, "deploy", state);
+    let statements = documents
+        .iter()
+        .flat_map(|document| document["Statement"].as_array().expect("a list"));
+    let named: Vec<&str> = statements
+        .filter_map(|statement| statement["Resource"].as_array())
+        .flatten()
+        .filter_map(Value::as_str)
+        .collect();
+    let (bucket, prefix) = state.trim_start_matches("s3://").split_once('/').expect("a prefix");
+    let object = json!({"Bucket": bucket, "Key": format!("{prefix}/dev.json")});
+    let state = env.aws.call("s3", "get_object", object)["Body"].take();
+    let state: Value = serde_json::from_str(state.as_str().expect("text")).expect("the state is JSON");
+    let mut seen = 0;
+    for (address, record) in state["resources"].as_object().expect("resources") {
+        // AWS gives keys and subscriptions ids of their own.
+        let own = ["kms.key", "sns.subscription"]
             .iter()
-            .any(|verb| operation.starts_with(verb)),
-        None => false,
-    });
+            .any(|kind| record["kind"] == *kind);
+        if let (Some(arn), false) = (record["outputs"]["arn"].as_str(), own) {
+            assert!(named.contains(&arn), "no policy names {arn} of {address}");
+            seen += 1;
+        }
+    }
+    assert!(seen > 30, "only {seen} ARNs");
+}
+
+#[test]
+fn who_looks_needs_only_permissions_that_read() {
+    let env = Environment::on(enforcing());
+    let state = bucket(&env);
+    let reader = principal(&env, "diff", &state);
     let run = |args: &[&str]| run_as(&env, &reader, &[args, &["--state", &state]].concat());
     let planned = run(&["diff", "--json"]).exits(0).json();
     env.run(&["up", "--yes", "--state", &state]).exits(0);
     run(&["diff", "--exit-code"]).exits(0);
+    run(&["status"]).exits(0);
+    run(&["output"]).exits(0);
     env.settings("requests_per_day = 2000\n");
     let diff = run(&["diff", "--json"]).exits(0).json();
     let changes = |diff: &Value| diff["changes"].as_array().map_or(0, Vec::len);
@@ -186,6 +231,81 @@ fn a_diff_needs_only_permissions_that_read() {
     );
 }
 
+#[test]
+fn with_the_policy_of_an_operator_the_system_can_be_used_and_not_changed() {
+    let env = Environment::on(enforcing()).scoring();
+    let state = bucket(&env);
+    let operator = principal(&env, "operate", &state);
+    env.run(&["up", "--yes", "--state", &state]).exits(0);
+    let run = |args: &[&str]| run_as(&env, &operator, &[args, &["--state", &state]].concat());
+    run(&["output", "api_key"]).exits(0);
+    run(&["send", "--id", "t-1", "--amount", "15000"]).exits(0);
+    run(&["label", "t-1", "fraud"]).exits(0);
+    run(&["rules", "diff", "--builtin"]).exits(0);
+    run(&["rules", "dry-run", "--builtin"]).exits(0);
+    run(&["load", "--rate", "2", "--duration", "2s"]).exits(0);
+    let refused = run(&["down", "--yes"]);
+    assert!(
+        refused.code == 1 && refused.stderr.contains("AccessDenied"),
+        "{refused:#?}"
+    );
+}
+
+/// No endpoint answers, and there are no credentials.
+#[test]
+fn the_policies_are_printed_without_asking_aws() {
+    let env = Environment::new();
+    let run = |args: &[&str]| {
+        let place = ["policy", "--account", "111122223333", "--region", "cn-north-1"];
+        let mut command = env.command(&[&place, args].concat());
+        command
+            .env("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY");
+        Running::start(command).end()
+    };
+    let all = run(&["--json"]).exits(0).json();
+    assert_eq!(all["partition"], "aws-cn", "{all:#}");
+    let parts = all["parts"].as_array().expect("a list of parts");
+    let texts: Vec<&Value> = parts.iter().map(|part| &part["document"]).collect();
+    let plain = run(&[]).exits(0);
+    let printed: Vec<Value> = serde_json::Deserializer::from_str(&plain.stdout)
+        .into_iter()
+        .collect::<Result<_, _>>()
+        .expect("documents one after the other");
+    assert_eq!(printed.iter().collect::<Vec<_>>(), texts);
+    assert!(plain.stderr.contains("fraudctl-dev-deploy-1"), "{plain:#?}");
+    assert_eq!(&run(&["--part", "1"]).exits(0).json(), texts[0]);
+    let beyond = run(&["--part", "99"]).exits(2);
+    assert!(beyond.stderr.contains("there is no part 99"), "{beyond:#?}");
+
+    let folder = tempfile::tempdir().expect("a folder");
+    let folder = folder.path().join("policies");
+    let out = ["--out", folder.to_str().expect("a path of characters")];
+    let written = run(&out).exits(0);
+    assert_eq!(written.stdout.lines().count(), parts.len(), "{written:#?}");
+    for (part, line) in parts.iter().zip(written.stdout.lines()) {
+        let name = part["name"].as_str().expect("a name");
+        assert!(
+            line.starts_with(&format!("aws iam create-policy --policy-name {name} ")),
+            "{line}"
+        );
+        let text = fs::read_to_string(folder.join(format!("{name}.json"))).expect("the file");
+        assert_eq!(serde_json::from_str::<Value>(&text).expect("JSON"), part["document"]);
+    }
+    run(&out).exits(1);
+    run(&[out.as_slice(), &["--force"]].concat()).exits(0);
+
+    let other = run(&["--for", "diff", "--partition", "aws"]).exits(0);
+    assert!(
+        other.stdout.contains("arn:aws:sqs:cn-north-1:111122223333:"),
+        "{other:#?}"
+    );
+    for wrong in [["--partition", "gcp"], ["--for", "everything"], ["--part", "x"]] {
+        run(&wrong).exits(2);
+    }
+}
+
 /// A place for a state in a bucket.
 pub fn bucket(env: &Environment) -> String {
     let bucket = format!("state-{}", env.account);
@@ -195,41 +315,87 @@ pub fn bucket(env: &Environment) -> String {
     format!("s3://{bucket}/team")
 }
 
-/// A role of this name, with those of the actions that the policies in docs/operations.md allow, and a session of it.
-pub fn principal(env: &Environment, name: &str, wanted: impl Fn(&str) -> bool) -> Credentials {
-    let document = Path::new(env!("CARGO_MANIFEST_DIR")).join("docs/operations.md");
-    let document = fs::read_to_string(document).expect("docs/operations.md");
-    let policies = document.split("```json\n").skip(1);
-    let policies = policies.filter_map(|rest| serde_json::from_str::<Value>(rest.split("```").next()?).ok());
-    let mut policies = policies.filter(|policy| policy["Statement"].is_array()).peekable();
-    assert!(policies.peek().is_some(), "docs/operations.md has no policy");
+/// The policies that the command prints for this purpose.
+pub fn documents(env: &Environment, purpose: &str, state: &str) -> Vec<Value> {
+    let printed = env
+        .run(&["policy", "--for", purpose, "--state", state, "--json"])
+        .exits(0);
+    let parts = printed.json()["parts"].take();
+    let parts = parts.as_array().expect("a list of parts").iter();
+    parts.map(|part| part["document"].clone()).collect()
+}
+
+/// A session of a role of this purpose's name, with the policies that the command prints for it, as far as MiniStack knows.
+fn principal(env: &Environment, purpose: &str, state: &str) -> Credentials {
+    principal_with(
+        env,
+        purpose,
+        &documents(env, purpose, state)
+            .iter()
+            .map(as_far_as_known)
+            .collect::<Vec<_>>(),
+    )
+}
+
+/// A session of a role of this name with these policies.
+pub fn principal_with(env: &Environment, purpose: &str, documents: &[Value]) -> Credentials {
     let anybody = json!({
         "Version": "2012-10-17",
         "Statement": [{"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}],
     });
-    let role = json!({"RoleName": name, "AssumeRolePolicyDocument": anybody.to_string()});
+    let role = json!({"RoleName": purpose, "AssumeRolePolicyDocument": anybody.to_string()});
     env.aws.call("iam", "create_role", role);
-    for (number, policy) in policies.enumerate() {
-        let actions = policy["Statement"].as_array().into_iter().flatten();
-        let actions = actions.flat_map(|statement| match &statement["Action"] {
-            Value::Array(actions) => actions.as_slice(),
-            action => slice::from_ref(action),
-        });
-        let actions: Vec<&str> = actions
-            .filter_map(Value::as_str)
-            .filter(|action| wanted(action))
-            .collect();
-        assert!(!actions.is_empty(), "nothing is left of policy {number}");
-        let allowed = json!({
-            "Version": "2012-10-17",
-            "Statement": [{"Effect": "Allow", "Action": actions, "Resource": "*"}],
-        });
-        let policy = json!({"PolicyName": format!("{name}-{number}"), "PolicyDocument": allowed.to_string()});
+    for (number, allowed) in documents.iter().enumerate() {
+        let policy = json!({"PolicyName": format!("{purpose}-{number}"), "PolicyDocument": allowed.to_string()});
         let arn = &env.aws.call("iam", "create_policy", policy)["Policy"]["Arn"];
-        env.aws
-            .call("iam", "attach_role_policy", json!({"RoleName": name, "PolicyArn": arn}));
+        env.aws.call(
+            "iam",
+            "attach_role_policy",
+            json!({"RoleName": purpose, "PolicyArn": arn}),
+        );
     }
-    env.aws.session(&format!("arn:aws:iam::{}:role/{name}", env.account))
+    env.aws.session(&role_arn(env, purpose))
+}
+
+fn role_arn(env: &Environment, name: &str) -> String {
+    format!("arn:aws:iam::{}:role/{name}", env.account)
+}
+
+/// The beginnings of actions of which the emulator does not know what they are about, or not as AWS does.
+const ABOUT_UNKNOWN: &[&str] = &[
+    "cloudwatch:",
+    "dynamodb:ListTagsOfResource",
+    "dynamodb:TagResource",
+    "dynamodb:UntagResource",
+    "events:",
+    "iam:CreatePolicy",
+    "iam:RemoveRoleFromInstanceProfile",
+    "kms:",
+    "lambda:CreateFunction",
+    "logs:DescribeLogGroups",
+    "sns:ListTagsForResource",
+    "sns:TagResource",
+    "sns:UntagResource",
+];
+
+/// A policy as the emulator can hold somebody to it. It knows neither the tags of resources nor what IAM and KMS say of a
+/// request, so that the conditions go; and actions of which it does not know what they are about are allowed on everything.
+fn as_far_as_known(document: &Value) -> Value {
+    let mut known = Vec::new();
+    for statement in document["Statement"].as_array().expect("a list of statements") {
+        let actions = statement["Action"].as_array().expect("a list of actions");
+        let is_unknown = |action: &&Value| {
+            let action = action.as_str().expect("an action");
+            ABOUT_UNKNOWN.iter().any(|begins| action.starts_with(begins))
+        };
+        let (unknown, others): (Vec<&Value>, Vec<&Value>) = actions.iter().partition(is_unknown);
+        for (actions, resource) in [(unknown, &json!("*")), (others, &statement["Resource"])] {
+            if !actions.is_empty() {
+                known.push(json!({"Effect": statement["Effect"], "Action": actions, "Resource": resource}));
+            }
+        }
+    }
+    json!({"Version": "2012-10-17", "Statement": known})
 }
 
 pub fn run_as(env: &Environment, principal: &Credentials, args: &[&str]) -> Run {

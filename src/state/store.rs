@@ -21,7 +21,7 @@ impl Store {
     pub async fn open(home: &Home, place: Place) -> Result<Self, StoreError> {
         match Self::here(home).await? {
             Some(store) => {
-                text::same_place(home, &store.state.place, &place)?;
+                same_place(home, &store.state.place, &place)?;
                 Ok(store)
             }
             None => Ok(Self {
@@ -70,7 +70,7 @@ impl Store {
     }
 
     fn parse(home: &Home, Found { content, etag }: Found) -> Result<Self, StoreError> {
-        let state = text::parse(home, &home.at(), &content).map_err(|why| match why {
+        let state = text::parse(&home.at(), &home.set_aside(&home.at()), &content).map_err(|why| match why {
             StoreError::Damaged { at, aside, why, .. } if home.is_first() => StoreError::Damaged {
                 at,
                 aside,
@@ -101,7 +101,7 @@ impl Store {
     /// It cannot be read, is damaged or newer itself, or is about another environment.
     pub async fn previous(home: &Home, env: &str) -> Result<Option<Self>, StoreError> {
         let read = |at: &str, content: &[u8]| {
-            let state = text::parse(home, at, content)?;
+            let state = text::parse(at, &home.set_aside(at), content)?;
             of(home, &state, env)?;
             Ok(Some(state))
         };
@@ -180,7 +180,11 @@ fn of(home: &Home, state: &State, env: &str) -> Result<(), StoreError> {
         env: env.to_owned(),
         ..state.place.clone()
     };
-    text::same_place(home, &state.place, &place)
+    same_place(home, &state.place, &place)
+}
+
+fn same_place(home: &Home, theirs: &Place, ours: &Place) -> Result<(), StoreError> {
+    text::same_place(&home.at(), &home.set_aside(&home.at()), theirs, ours)
 }
 
 #[cfg(test)]

@@ -1,7 +1,6 @@
 //! A state as text: readable, and with a checksum.
 
 use super::error::{GO_BACK, StoreError};
-use super::home::Home;
 use super::record::{FORMAT, Place, State};
 use serde::Serialize;
 use serde_json::Value;
@@ -56,14 +55,14 @@ pub fn is_of(content: &[u8], writer: &str) -> bool {
     value.is_some_and(|value| value[WRITER] == writer)
 }
 
-/// Reads what [`print`] wrote. `at` is where it was found at this home.
+/// Reads what [`print`] wrote. `at` is where it was found, and `aside` how it is taken out of use there.
 ///
 /// # Errors
 /// It is damaged, or newer than this program.
-pub fn parse(home: &Home, at: &str, content: &[u8]) -> Result<State, StoreError> {
+pub fn parse(at: &str, aside: &str, content: &[u8]) -> Result<State, StoreError> {
     let damaged = |why: String| StoreError::Damaged {
         at: at.to_owned(),
-        aside: home.set_aside(at),
+        aside: aside.to_owned(),
         why,
         back: GO_BACK,
     };
@@ -89,11 +88,11 @@ pub fn parse(home: &Home, at: &str, content: &[u8]) -> Result<State, StoreError>
     serde_json::from_slice(content).map_err(|why| damaged(why.to_string()))
 }
 
-/// Is the state at this home about the place that we work on?
+/// Is the state at this place about the place that we work on?
 ///
 /// # Errors
 /// It is about another one, and in what they differ.
-pub fn same_place(home: &Home, theirs: &Place, ours: &Place) -> Result<(), StoreError> {
+pub fn same_place(at: &str, aside: &str, theirs: &Place, ours: &Place) -> Result<(), StoreError> {
     let default = "AWS's own".to_owned();
     let rows = [
         ("environment", theirs.env.clone(), ours.env.clone()),
@@ -108,8 +107,8 @@ pub fn same_place(home: &Home, theirs: &Place, ours: &Place) -> Result<(), Store
     match rows.into_iter().find(|(_, theirs, ours)| theirs != ours) {
         None => Ok(()),
         Some((what, theirs, ours)) => Err(StoreError::Elsewhere {
-            at: home.at(),
-            aside: home.set_aside(&home.at()),
+            at: at.to_owned(),
+            aside: aside.to_owned(),
             what,
             theirs,
             ours,

@@ -12,7 +12,7 @@ const JSON: (&str, &str) = ("content-type", "application/json");
 
 #[test]
 fn what_cannot_be_seen_is_no_id_and_nothing_of_it_is_stored() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     for (field, value) in [
         ("transaction_id", "\u{200b}\u{200b}"),
@@ -50,7 +50,7 @@ fn what_cannot_be_seen_is_no_id_and_nothing_of_it_is_stored() {
 
 #[test]
 fn null_leaves_a_merchant_and_a_location_out() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let body = r#"{"transaction_id": "t-1", "user_id": "ann", "amount": 1, "merchant": null, "location": null}"#;
     let answer = client.post(body);
@@ -65,7 +65,7 @@ fn null_leaves_a_merchant_and_a_location_out() {
 /// MiniStack's validator says nothing of the reason; the local AWS adds it in the words of AWS's.
 #[test]
 fn what_api_gateway_refuses_it_refuses_with_the_reason_and_the_requests_id() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     for (body, named, reason) in [
         (
@@ -101,7 +101,7 @@ fn what_api_gateway_refuses_it_refuses_with_the_reason_and_the_requests_id() {
 
 #[test]
 fn a_body_that_is_compressed_or_in_another_encoding_is_refused_and_told_so() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let plain = transaction("t-1", "ann", "1");
     let gzip = STANDARD.decode(GZIP).expect("base64");
@@ -131,7 +131,7 @@ fn a_body_that_is_compressed_or_in_another_encoding_is_refused_and_told_so() {
 /// What API Gateway hands over where its validator has not refused it before: the function is asked itself.
 #[test]
 fn the_function_names_the_reason_of_every_body_that_is_none() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let refusal = |event: Value| {
         let answer = client.invoke("transaction-processor-dev", &event)["Payload"].clone();
@@ -188,7 +188,7 @@ fn the_function_names_the_reason_of_every_body_that_is_none() {
 
 #[test]
 fn no_reader_loses_a_digit_of_an_amount_in_the_reasons() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let amount = "999999999999999.99";
     let answer = client.post(&transaction("t-1", "ann", amount)).with_status(200);
@@ -204,7 +204,7 @@ fn no_reader_loses_a_digit_of_an_amount_in_the_reasons() {
 /// An older version stored ids that are none any more. Each is found by exactly its name.
 #[test]
 fn an_id_of_before_is_labelled_by_its_exact_name_and_shown_without_commands() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let client = Client::of_new(&env);
     let merchant = "Boo\u{1b}[2Jks\u{202e}";
     for id in [" t-77", "t-77"] {

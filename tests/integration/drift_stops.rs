@@ -350,6 +350,6 @@ fn a_state_that_knows_nothing_of_these_properties_makes_no_change_and_hides_none
 /// The list of what is compared, and of what is passed over, leaves nothing out that AWS lets somebody set.
 #[test]
 fn every_property_that_aws_lets_somebody_set_is_decided() {
-    let wrong = crate::support::python(&["tests/support/properties.py", "docs/system.md"]);
+    let wrong = crate::support::script(&["tests/support/properties.py", "docs/system.md"]);
     assert_eq!(parsed(&json!(wrong)), json!([]), "docs/system.md, What is compared");
 }

@@ -23,7 +23,7 @@ fn enforcing() -> &'static Emulator {
 
 #[test]
 fn up_diff_and_down_do_on_a_third_emulator_what_they_do_on_the_first() {
-    let env = Environment::on(shared());
+    let env = Environment::on(shared()).scoring();
     let before = env.aws.inventory();
     let planned = env.diff();
     assert_eq!(planned["summary"]["create"], 60, "{planned:#}");
@@ -48,7 +48,7 @@ fn up_diff_and_down_do_on_a_third_emulator_what_they_do_on_the_first() {
 
 #[test]
 fn what_is_changed_behind_our_back_is_found_and_put_right() {
-    let env = Environment::on(shared());
+    let env = Environment::on(shared()).scoring();
     env.up();
     for (_, service, operation, params) in tampering(&env) {
         env.aws.call(service, operation, params);
@@ -132,7 +132,7 @@ fn other_key(env: &Environment) -> Value {
 /// By `AWS_ENDPOINT_URL` alone, as a pipeline does it.
 #[test]
 fn the_smoke_script_passes_on_a_third_emulator() {
-    let env = Environment::on(shared());
+    let env = Environment::on(shared()).scoring();
     let before = env.aws.inventory();
     let output = script(&env).output().expect("bash starts");
     assert!(
@@ -146,7 +146,7 @@ fn the_smoke_script_passes_on_a_third_emulator() {
 
 #[test]
 fn the_functions_work_under_their_own_roles() {
-    let env = Environment::on(enforcing());
+    let env = Environment::on(enforcing()).scoring();
     let client = Client::of_new(&env);
     for (id, amount, score) in [("t-small", "150.50", "0.1"), ("t-large", "15000", "0.9")] {
         let answer = client.post(&transaction(id, "u-1", amount)).with_status(200);
@@ -163,7 +163,7 @@ fn the_functions_work_under_their_own_roles() {
 /// Else the test above would show nothing.
 #[test]
 fn without_its_policy_each_function_is_refused() {
-    let env = Environment::on(enforcing());
+    let env = Environment::on(enforcing()).scoring();
     let client = Client::of_new(&env);
     client.post(&transaction("t-1", "u-1", "1")).with_status(200);
     for name in ["transaction-processor", "pattern-analyzer"] {
@@ -179,7 +179,7 @@ fn without_its_policy_each_function_is_refused() {
 /// The policies as they are printed, with their names and conditions.
 #[test]
 fn with_the_policies_that_are_printed_everything_can_be_done() {
-    let env = Environment::on(enforcing());
+    let env = Environment::on(enforcing()).scoring();
     let state = env.state_folder().display().to_string();
     let deployer = principal_with(&env, "deployer", &documents(&env, "deploy", &state));
     let run = |args: &[&str]| run_as(&env, &deployer, args);

@@ -46,7 +46,7 @@ pub use venv::python;
 ///
 /// When it fails.
 #[track_caller]
-pub fn python(arguments: &[&str]) -> String {
+pub fn script(arguments: &[&str]) -> String {
     let mut command = process::Command::new(venv::python());
     command
         .arg("-I")

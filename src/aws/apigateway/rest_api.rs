@@ -332,6 +332,7 @@ mod tests {
             name: "a".into(),
             description: String::new(),
             endpoint_type: "REGIONAL".into(),
+            gateway_responses: GatewayResponses::new(),
             methods: BTreeSet::new(),
             others: others(&found),
             tags: Tags::new(),

@@ -65,6 +65,11 @@ pub const CALLS: &[Call] = &[
         &["apigateway:DELETE restapi/deployments/d"],
     ),
     (
+        "apigateway:DeleteGatewayResponse",
+        "d",
+        &["apigateway:DELETE restapi/gatewayresponses/DEFAULT_4XX"],
+    ),
+    (
         "apigateway:DeleteIntegration",
         "d",
         &["apigateway:DELETE restapi/resources/r/methods/POST/integration"],
@@ -104,6 +109,11 @@ pub const CALLS: &[Call] = &[
         "r",
         &["apigateway:GET restapi/deployments"],
     ),
+    (
+        "apigateway:GetGatewayResponses",
+        "r",
+        &["apigateway:GET restapi/gatewayresponses"],
+    ),
     ("apigateway:GetModels", "r", &["apigateway:GET restapi/models"]),
     ("apigateway:GetRequestValidators", "r", &["apigateway:GET validators"]),
     ("apigateway:GetResources", "r", &["apigateway:GET restapi/resources"]),
@@ -114,6 +124,11 @@ pub const CALLS: &[Call] = &[
     ("apigateway:GetUsagePlan", "ro", &["apigateway:GET usageplan"]),
     ("apigateway:GetUsagePlanKeys", "r", &["apigateway:GET usageplan/keys"]),
     ("apigateway:GetUsagePlans", "r", &["apigateway:GET usageplans"]),
+    (
+        "apigateway:PutGatewayResponse",
+        "d",
+        &["apigateway:PUT restapi/gatewayresponses/DEFAULT_4XX"],
+    ),
     (
         "apigateway:PutIntegration",
         "d",
@@ -179,6 +194,11 @@ pub const CALLS: &[Call] = &[
             "kms:ReEncryptTo key:dynamodb",
         ],
     ),
+    (
+        "dynamodb:DeleteResourcePolicy",
+        "d",
+        &["dynamodb:DeleteResourcePolicy table"],
+    ),
     ("dynamodb:DeleteTable", "d", &["dynamodb:DeleteTable table"]),
     (
         "dynamodb:DescribeContinuousBackups",
@@ -191,6 +211,7 @@ pub const CALLS: &[Call] = &[
         "r",
         &["dynamodb:DescribeTimeToLive table"],
     ),
+    ("dynamodb:GetResourcePolicy", "r", &["dynamodb:GetResourcePolicy table"]),
     (
         "dynamodb:ListTagsOfResource",
         "r",
@@ -279,7 +300,7 @@ pub const CALLS: &[Call] = &[
         &["iam:ListInstanceProfilesForRole role"],
     ),
     ("iam:ListPolicyVersions", "d", &["iam:ListPolicyVersions policy"]),
-    ("iam:ListRolePolicies", "d", &["iam:ListRolePolicies role"]),
+    ("iam:ListRolePolicies", "r", &["iam:ListRolePolicies role"]),
     (
         "iam:RemoveRoleFromInstanceProfile",
         "d",
@@ -350,6 +371,11 @@ pub const CALLS: &[Call] = &[
         "d",
         &["lambda:DeleteFunctionConcurrency function"],
     ),
+    (
+        "lambda:DeleteFunctionEventInvokeConfig",
+        "d",
+        &["lambda:DeleteFunctionEventInvokeConfig function"],
+    ),
     ("lambda:GetAccountSettings", "d", &["lambda:GetAccountSettings *"]),
     (
         "lambda:GetFunction",
@@ -359,6 +385,11 @@ pub const CALLS: &[Call] = &[
             "lambda:GetFunction function",
             "lambda:ListTags function",
         ],
+    ),
+    (
+        "lambda:GetFunctionEventInvokeConfig",
+        "r",
+        &["lambda:GetFunctionEventInvokeConfig function"],
     ),
     ("lambda:GetPolicy", "r", &["lambda:GetPolicy function"]),
     (
@@ -395,6 +426,11 @@ pub const CALLS: &[Call] = &[
             "logs:TagResource log-group",
         ],
     ),
+    (
+        "logs:DeleteDataProtectionPolicy",
+        "d",
+        &["logs:DeleteDataProtectionPolicy log-group:*"],
+    ),
     ("logs:DeleteLogGroup", "d", &["logs:DeleteLogGroup log-group:*"]),
     (
         "logs:DeleteRetentionPolicy",
@@ -404,6 +440,11 @@ pub const CALLS: &[Call] = &[
     ("logs:DescribeLogGroups", "r", &["logs:DescribeLogGroups log-groups"]),
     ("logs:DisassociateKmsKey", "d", &["logs:DisassociateKmsKey log-group:*"]),
     ("logs:ListTagsForResource", "r", &["logs:ListTagsForResource log-group"]),
+    (
+        "logs:PutLogGroupDeletionProtection",
+        "d",
+        &["logs:PutLogGroupDeletionProtection log-group:*"],
+    ),
     ("logs:PutRetentionPolicy", "d", &["logs:PutRetentionPolicy log-group:*"]),
     ("logs:TagResource", "d", &["logs:TagResource log-group"]),
     ("logs:UntagResource", "d", &["logs:UntagResource log-group"]),
@@ -426,6 +467,11 @@ pub const CALLS: &[Call] = &[
     ),
     ("sns:DeleteTopic", "d", &["sns:DeleteTopic topic"]),
     (
+        "sns:GetDataProtectionPolicy",
+        "r",
+        &["sns:GetDataProtectionPolicy topic"],
+    ),
+    (
         "sns:GetSubscriptionAttributes",
         "r",
         &["sns:GetSubscriptionAttributes *"],
@@ -437,6 +483,11 @@ pub const CALLS: &[Call] = &[
         &["sns:ListSubscriptionsByTopic topic"],
     ),
     ("sns:ListTagsForResource", "r", &["sns:ListTagsForResource topic"]),
+    (
+        "sns:PutDataProtectionPolicy",
+        "d",
+        &["sns:PutDataProtectionPolicy topic"],
+    ),
     (
         "sns:SetSubscriptionAttributes",
         "d",

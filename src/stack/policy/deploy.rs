@@ -168,10 +168,12 @@ impl Grants<'_> {
                     "dynamodb:DescribeContinuousBackups",
                     "dynamodb:DescribeTable",
                     "dynamodb:DescribeTimeToLive",
+                    "dynamodb:GetResourcePolicy",
                     "dynamodb:ListTagsOfResource",
                 ],
                 &[
                     "dynamodb:CreateTable",
+                    "dynamodb:DeleteResourcePolicy",
                     "dynamodb:DeleteTable",
                     "dynamodb:TagResource",
                     "dynamodb:UntagResource",
@@ -184,6 +186,7 @@ impl Grants<'_> {
                 "Topics",
                 names.topics(),
                 &[
+                    "sns:GetDataProtectionPolicy",
                     "sns:GetTopicAttributes",
                     "sns:ListSubscriptionsByTopic",
                     "sns:ListTagsForResource",
@@ -191,6 +194,7 @@ impl Grants<'_> {
                 &[
                     "sns:CreateTopic",
                     "sns:DeleteTopic",
+                    "sns:PutDataProtectionPolicy",
                     "sns:SetTopicAttributes",
                     "sns:Subscribe",
                     "sns:TagResource",
@@ -242,12 +246,11 @@ impl Grants<'_> {
             self.on(
                 "Roles",
                 names.roles(),
-                &["iam:GetRole", "iam:ListAttachedRolePolicies"],
+                &["iam:GetRole", "iam:ListAttachedRolePolicies", "iam:ListRolePolicies"],
                 &[
                     "iam:DeleteRole",
                     "iam:DeleteRolePolicy",
                     "iam:ListInstanceProfilesForRole",
-                    "iam:ListRolePolicies",
                     "iam:TagRole",
                     "iam:UntagRole",
                     "iam:UpdateAssumeRolePolicy",
@@ -332,12 +335,18 @@ impl Grants<'_> {
                 "Functions",
                 names.functions(),
                 // Without lambda:ListTags, GetFunction gives no tags.
-                &["lambda:GetFunction", "lambda:GetPolicy", "lambda:ListTags"],
+                &[
+                    "lambda:GetFunction",
+                    "lambda:GetFunctionEventInvokeConfig",
+                    "lambda:GetPolicy",
+                    "lambda:ListTags",
+                ],
                 &[
                     "lambda:AddPermission",
                     "lambda:CreateFunction",
                     "lambda:DeleteFunction",
                     "lambda:DeleteFunctionConcurrency",
+                    "lambda:DeleteFunctionEventInvokeConfig",
                     "lambda:PutFunctionConcurrency",
                     "lambda:RemovePermission",
                     "lambda:TagResource",
@@ -353,9 +362,11 @@ impl Grants<'_> {
                 &[
                     "logs:AssociateKmsKey",
                     "logs:CreateLogGroup",
+                    "logs:DeleteDataProtectionPolicy",
                     "logs:DeleteLogGroup",
                     "logs:DeleteRetentionPolicy",
                     "logs:DisassociateKmsKey",
+                    "logs:PutLogGroupDeletionProtection",
                     "logs:PutRetentionPolicy",
                     "logs:TagResource",
                     "logs:UntagResource",

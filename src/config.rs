@@ -1,16 +1,17 @@
 //! What a user chooses: flags, environment variables and `fraudctl.toml`, brought together and validated once.
 
+mod error;
 mod iam;
 mod location;
 pub mod tags;
 
+pub use error::ConfigError;
 pub use location::{Location, LocationError};
-use tags::{TagError, TagPatterns};
+use tags::TagPatterns;
 
 use serde::Deserialize;
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
-use thiserror::Error;
 
 /// The environment's name when none is given.
 pub const DEFAULT_ENV: &str = "dev";
@@ -69,81 +70,6 @@ pub struct Function {
     pub timeout_seconds: u32,
     /// Concurrent executions set aside for it, where any are.
     pub reserved_concurrency: Option<u32>,
-}
-
-/// Why a configuration cannot be used.
-#[derive(Debug, Error)]
-pub enum ConfigError {
-    /// A name that AWS would refuse in one of the resources.
-    #[error(
-        "the environment name {0:?} cannot be used: it becomes part of resource names, so it must be 1 to 32 letters, \
-         digits, `-` or `_`, in lower case, and begin with a letter or digit"
-    )]
-    Env(String),
-    /// A section of the file has such a name.
-    #[error("{path}: section [env.…]: {why}")]
-    Section {
-        /// Which file.
-        path: PathBuf,
-        /// The name.
-        why: Box<ConfigError>,
-    },
-    /// The file cannot be read.
-    #[error("cannot read {path}: {why}")]
-    Unreadable {
-        /// Which file.
-        path: PathBuf,
-        /// What the system said.
-        why: std::io::Error,
-    },
-    /// The file is no TOML, or has unknown keys or wrong types.
-    #[error("{path} is not valid: {}{hint}", .why.to_string().trim_end())]
-    Malformed {
-        /// Which file.
-        path: PathBuf,
-        /// Line, column and reason.
-        why: Box<toml::de::Error>,
-        /// What may be meant.
-        hint: &'static str,
-    },
-    /// The rules' file cannot be read, or has no rules in it.
-    #[error("{at}rules: {path} cannot be used: {why}")]
-    Rules {
-        /// As of [`ConfigError::Value`].
-        at: String,
-        /// Which file.
-        path: PathBuf,
-        /// What is wrong, and where.
-        why: String,
-    },
-    /// No place where a state could be.
-    #[error("{at}state: {why}")]
-    State {
-        /// As of [`ConfigError::Value`].
-        at: String,
-        /// What is wrong.
-        why: LocationError,
-    },
-    /// Tags that AWS would refuse, or patterns of tags that hide our own.
-    #[error("{at}{why}")]
-    Tag {
-        /// As of [`ConfigError::Value`].
-        at: String,
-        /// Which, and what is wrong.
-        why: TagError,
-    },
-    /// A value out of its range.
-    #[error("{at}{key} is {value:?}, but must be {must}")]
-    Value {
-        /// The file and section, where it is from one: `fraudctl.toml, [env.prod]: `.
-        at: String,
-        /// The key in `fraudctl.toml`.
-        key: &'static str,
-        /// The value found.
-        value: String,
-        /// What it must be.
-        must: &'static str,
-    },
 }
 
 /// The file: the top level holds for all environments, `[env.NAME]` overrides it for one.
@@ -264,17 +190,6 @@ pub fn load_file(path: &Path, env: &str, overrides: &Overrides) -> Result<Settin
     let mut settings = settings(env, folder, &file, overrides).map_err(|why| why.in_file(&path, env))?;
     settings.protect = settings.protect.map(|section| format!("{}, {section}", path.display()));
     Ok(settings)
-}
-
-impl ConfigError {
-    fn in_file(mut self, path: &Path, env: &str) -> Self {
-        if let Self::Value { at, .. } | Self::Rules { at, .. } | Self::State { at, .. } | Self::Tag { at, .. } =
-            &mut self
-        {
-            *at = format!("{}, environment {env}: ", path.display());
-        }
-        self
-    }
 }
 
 /// Is this a name that an environment may have? It is a part of file names and of every resource's name.

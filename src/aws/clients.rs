@@ -106,6 +106,11 @@ impl Aws {
         }
     }
 
+    /// From now on remarks go there: that something takes long, or that something cannot be read. Only once.
+    pub fn tell(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
+        self.remarks.tell(listener);
+    }
+
     /// Is it taken for the real AWS, with its rates and delays?
     pub fn is_paced(&self) -> bool {
         self.paced

@@ -1,6 +1,5 @@
 //! What is worth telling beside the results: that something takes long, or that something cannot be read.
 
-use super::clients::Aws;
 use std::collections::BTreeSet;
 use std::sync::{Mutex, OnceLock, PoisonError};
 use std::time::Duration;
@@ -19,34 +18,34 @@ pub(super) struct Remarks {
     said: Mutex<BTreeSet<&'static str>>,
 }
 
-impl Aws {
-    /// From now on remarks go there; until then nobody hears them. Only once for a connection.
-    pub fn tell(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
+impl Remarks {
+    /// From now on remarks go there; until then nobody hears them. Only once.
+    pub(super) fn tell(&self, listener: impl Fn(&str) + Send + Sync + 'static) {
         // A second listener would be for the same person.
-        let _ = self.remarks.listener.set(Box::new(listener));
+        let _ = self.listener.set(Box::new(listener));
     }
 
-    pub(super) fn remark(&self, text: &str) {
-        if let Some(listener) = self.remarks.listener.get() {
+    fn say(&self, text: &str) {
+        if let Some(listener) = self.listener.get() {
             listener(text);
         }
     }
 
     /// A remark of which one is enough, however many resources it is true of.
-    pub(super) fn remark_once(&self, about: &'static str, text: &str) {
+    pub(super) fn say_once(&self, about: &'static str, text: &str) {
         let first = {
-            let mut said = self.remarks.said.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut said = self.said.lock().unwrap_or_else(PoisonError::into_inner);
             said.insert(about)
         };
         if first {
-            self.remark(text);
+            self.say(text);
         }
     }
 }
 
 /// A wait that does not go on in silence.
 pub(super) struct Wait<'a> {
-    aws: &'a Aws,
+    remarks: &'a Remarks,
     since: Instant,
     most: Duration,
     next: Duration,
@@ -54,9 +53,9 @@ pub(super) struct Wait<'a> {
 
 impl<'a> Wait<'a> {
     /// Begins now, and lasts so long at most.
-    pub(super) fn new(aws: &'a Aws, most: Duration) -> Self {
+    pub(super) fn new(remarks: &'a Remarks, most: Duration) -> Self {
         Self {
-            aws,
+            remarks,
             since: Instant::now(),
             most,
             next: SILENCE,
@@ -79,7 +78,7 @@ impl<'a> Wait<'a> {
         }
         self.next = took + BETWEEN;
         let (took, most) = (took.as_secs(), self.most.as_secs());
-        self.aws
-            .remark(&format!("waiting for {what} ({took} s so far, {most} s at most)"));
+        self.remarks
+            .say(&format!("waiting for {what} ({took} s so far, {most} s at most)"));
     }
 }

@@ -1,5 +1,6 @@
 //! Amazon DynamoDB.
 
 mod shape;
+mod upkeep;
 
 pub mod table;

@@ -176,7 +176,7 @@ impl Reconciler for Table {
                 return Ok(());
             }
         }
-        let wait = Wait::new(aws, FILLED);
+        let wait = Wait::new(&aws.remarks, FILLED);
         loop {
             let deleted = aws
                 .call("dynamodb:DeleteTable", || {
@@ -331,7 +331,7 @@ impl Table {
 
     /// Waits until the table and its indexes take changes.
     async fn settle(&self, name: &str, patience: Duration) -> Result<(), Failure> {
-        let mut wait = Wait::new(&self.0, patience);
+        let mut wait = Wait::new(&self.0.remarks, patience);
         let mut pause = Duration::from_millis(250);
         loop {
             let waiting = match self.describe(name).await? {
@@ -360,7 +360,7 @@ impl Table {
     async fn gone(&self, name: &str) -> Result<(), Failure> {
         let aws = &self.0;
         let what = format!("the table {name} to be gone");
-        let mut wait = Wait::new(aws, READY);
+        let mut wait = Wait::new(&aws.remarks, READY);
         let mut pause = Duration::from_millis(250);
         loop {
             let found = aws
@@ -428,52 +428,6 @@ impl Table {
             .await?;
         }
         Ok(())
-    }
-
-    async fn recover(&self, name: &str, on: bool) -> Result<(), Failure> {
-        let aws = &self.0;
-        let recovery = PointInTimeRecoverySpecification::builder()
-            .point_in_time_recovery_enabled(on)
-            .set_recovery_period_in_days(on.then_some(USUAL_RECOVERY_DAYS))
-            .build();
-        let recovery = recovery.map_err(|why| invalid(&why))?;
-        aws.call("dynamodb:UpdateContinuousBackups", || {
-            let update = aws.dynamodb.update_continuous_backups().table_name(name);
-            update.point_in_time_recovery_specification(recovery.clone()).send()
-        })
-        .await?;
-        Ok(())
-    }
-
-    async fn expire(&self, name: &str, attribute: &str, on: bool) -> Result<(), Failure> {
-        let aws = &self.0;
-        let expiry = TimeToLiveSpecification::builder()
-            .enabled(on)
-            .attribute_name(attribute)
-            .build();
-        let expiry = expiry.map_err(|why| invalid(&why))?;
-        let updated = aws
-            .call("dynamodb:UpdateTimeToLive", || {
-                aws.dynamodb
-                    .update_time_to_live()
-                    .table_name(name)
-                    .time_to_live_specification(expiry.clone())
-                    .send()
-            })
-            .await;
-        match updated {
-            // Also of a change that took effect and whose reply was lost, the second is refused.
-            Err(why) if why.code == "ValidationException" => {
-                let now = self.details(name).await?.ttl_attribute;
-                if now.as_deref() == on.then_some(attribute) {
-                    return Ok(());
-                }
-                Err(why
-                    .hint("a change of the expiry can take AWS an hour, and until then it takes no other; try later"))
-            }
-            Err(why) => Err(why),
-            Ok(_) => Ok(()),
-        }
     }
 
     /// One table after the other: a change of tags goes on after its reply, and AWS takes only so many at once. Until the

@@ -4,3 +4,4 @@ pub mod function;
 mod outcome;
 pub mod permission;
 mod unasked;
+mod wire;

@@ -118,6 +118,7 @@ class Server:
         apigateway_v1.find_api_scope = owner_of_rest_api
         stand_in(
             (apigateway_v1, "_apply_patch", patch),
+            (apigateway_v1, "_create_usage_plan", usage_plan),
             (apigateway_v1, "_tag_v1_resource", tag),
             (apigateway_v1, "_untag_v1_resource", untag),
         )
@@ -248,6 +249,15 @@ def patch(module, original, thing, operations):
         else:
             original(thing, [operation])
     return thing
+
+
+def usage_plan(module, original, data):
+    """A plan without a throttle has none. MiniStack tells an empty one, which reads as one of no requests at all."""
+    answer = original(data)
+    for plan in module._usage_plans.values():
+        if not plan.get("throttle"):
+            plan.pop("throttle", None)
+    return answer
 
 
 def tag(module, original, arn, data):

@@ -36,6 +36,7 @@ impl Spoiled {
                 json!(""),
                 json!({"StreamEnabled": false}),
                 json!(-1),
+                json!("262144"),
             ]
             .contains(value)
         };
@@ -295,6 +296,16 @@ fn what_closes_the_api_or_opens_it_is_taken_back() {
         ],
     );
     env.run(&["send", "--amount", "150.50"]).exits(0);
+
+    // Who sends meanwhile is told where to look.
+    let (service, operation, still) = stage(json!([
+        patch("replace", "/*/*/throttling/rateLimit", "0"),
+        patch("replace", "/*/*/throttling/burstLimit", "0"),
+    ]));
+    env.aws.call(service, operation, still);
+    let refused = env.run(&["send", "--amount", "150.50"]).exits(1);
+    assert!(refused.stdout.starts_with("429 "), "{refused:#?}");
+    assert!(refused.stderr.contains("`fraudctl diff`"), "{refused:#?}");
 }
 
 /// Here and not with the others: MiniStack keeps a plan's throttle as text, which no client can read back, and no data

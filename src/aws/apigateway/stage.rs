@@ -149,7 +149,7 @@ fn others(found: &GetStageOutput) -> Others {
     Others::of([
         (
             "accessLogSettings",
-            json!(log.map(|log| log.destination_arn.as_deref().unwrap_or("set"))),
+            json!(log.map(|log| json!({"destinationArn": log.destination_arn, "format": log.format}))),
             Value::Null,
         ),
         ("cacheClusterEnabled", json!(cached), json!(false)),

@@ -125,6 +125,7 @@ class Server:
         apigateway_v1.find_api_scope = owner_of_rest_api
         patches.install()
         stand_in(
+            (apigateway_v1, "_create_usage_plan", usage_plan),
             (apigateway_v1, "_tag_v1_resource", tag),
             (apigateway_v1, "_untag_v1_resource", untag),
             (apigateway_v1, "_check_request_validation", validate),
@@ -224,6 +225,15 @@ def stand_in(*places):
     """Puts functions of ours in the place of others: each is given the module and the function that it stands for."""
     for module, name, ours in places:
         setattr(module, name, functools.partial(ours, module, getattr(module, name)))
+
+
+def usage_plan(module, original, data):
+    """A plan without a throttle has none. MiniStack tells an empty one, which reads as one of no requests at all."""
+    answer = original(data)
+    for plan in module._usage_plans.values():
+        if not plan.get("throttle"):
+            plan.pop("throttle", None)
+    return answer
 
 
 def tag(module, original, arn, data):

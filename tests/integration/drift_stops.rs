@@ -1,7 +1,7 @@
 //! What can stop, delay, lose, leak or weaken something is drift although fraudctl never sets it: each of these properties,
 //! set by somebody else, is found and taken back.
 //!
-//! No emulator keeps these, so that they are tested with the kinds themselves: a topic's data protection, a log group's
+//! No emulator keeps these, so that they are tested with the kinds themselves: a log group's
 //! protections and class, a table's days of recovery and the limits of its indexes, a stage's canary, a function's layers.
 //! MiniStack keeps the numbers and truths of a REST API's and a usage plan's patches as text, so moto shows those.
 
@@ -26,15 +26,25 @@ impl Spoiled {
     fn read(&self, env: &Environment) -> Value {
         let (service, operation, params, at) = &self.seen;
         let answer = env.aws.try_call(service, operation, params.clone());
+        // Behind `#`: where in the document that the text is.
+        let (at, inside) = at.split_once('#').unwrap_or((at, ""));
         let found = answer.ok().and_then(|answer| answer.pointer(at).cloned());
-        let nothing =
-            |value: &Value| [json!({}), json!([]), json!(""), json!({"StreamEnabled": false})].contains(value);
+        let nothing = |value: &Value| {
+            [
+                json!({}),
+                json!([]),
+                json!(""),
+                json!({"StreamEnabled": false}),
+                json!(-1),
+                json!("262144"),
+            ]
+            .contains(value)
+        };
         let found = found.filter(|value| !nothing(value)).unwrap_or_default();
         // A document may come back with its fields in another order.
-        found
-            .as_str()
-            .and_then(|text| serde_json::from_str(text).ok())
-            .unwrap_or(found)
+        let document = found.as_str().and_then(|text| serde_json::from_str::<Value>(text).ok());
+        let found = document.unwrap_or(found);
+        found.pointer(inside).cloned().unwrap_or_default()
     }
 }
 
@@ -161,7 +171,7 @@ fn what_holds_alerts_back_is_taken_back() {
                 "messaging.alerts",
                 "others.Policy",
                 of_topic("Policy", &policy),
-                in_topic("/Attributes/Policy/Statement/1"),
+                in_topic("/Attributes/Policy#/Statement/0/Effect"),
             ),
             spoiled(
                 "messaging.alerts",
@@ -286,11 +296,22 @@ fn what_closes_the_api_or_opens_it_is_taken_back() {
         ],
     );
     env.run(&["send", "--amount", "150.50"]).exits(0);
+
+    // Who sends meanwhile is told where to look.
+    let (service, operation, still) = stage(json!([
+        patch("replace", "/*/*/throttling/rateLimit", "0"),
+        patch("replace", "/*/*/throttling/burstLimit", "0"),
+    ]));
+    env.aws.call(service, operation, still);
+    let refused = env.run(&["send", "--amount", "150.50"]).exits(1);
+    assert!(refused.stdout.starts_with("429 "), "{refused:#?}");
+    assert!(refused.stderr.contains("`fraudctl diff`"), "{refused:#?}");
 }
 
-/// Here and not with the others: MiniStack keeps a plan's throttle as text, which no client can read back.
+/// Here and not with the others: MiniStack keeps a plan's throttle as text, which no client can read back, and no data
+/// protection.
 #[test]
-fn a_throttle_of_the_usage_plan_is_taken_back() {
+fn a_throttle_of_the_usage_plan_and_a_topics_data_protection_are_taken_back() {
     let emulator = Emulator::moto();
     let env = Environment::in_account(&emulator, "123456789012");
     env.up();
@@ -307,7 +328,16 @@ fn a_throttle_of_the_usage_plan_is_taken_back() {
         ("apigateway", "update_usage_plan", update),
         ("apigateway", "get_usage_plan", plan, "/throttle"),
     );
-    told_and_taken_back(&env, &[throttle]);
+    let topic = json!({"ResourceArn": outputs.arn("messaging.alerts")});
+    let mut refuse = topic.clone();
+    refuse["DataProtectionPolicy"] = json!(r#"{"Name": "theirs", "Version": "2021-06-01", "Statement": []}"#);
+    let protection = spoiled(
+        "messaging.alerts",
+        "others.DataProtectionPolicy",
+        ("sns", "put_data_protection_policy", refuse),
+        ("sns", "get_data_protection_policy", topic, "/DataProtectionPolicy"),
+    );
+    told_and_taken_back(&env, &[throttle, protection]);
 }
 
 /// An environment that was made before any of these properties was looked at.
@@ -329,6 +359,7 @@ fn a_state_that_knows_nothing_of_these_properties_makes_no_change_and_hides_none
                 });
             }
         }
+        state.as_object_mut().expect("an object").remove("checksum");
         std::fs::write(&file, state.to_string()).expect("the state is written");
     };
     forget();

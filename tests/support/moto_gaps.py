@@ -1,4 +1,4 @@
-"""Stands in front of moto for two things that AWS has and moto has not, so that an AWS client can use it at all.
+"""Stands in front of moto for some things that AWS has and moto has not, so that an AWS client can use it at all.
 
 - AWS offers CloudWatch in three protocols; the AWS SDK for Rust speaks the newest, Smithy RPC v2 CBOR, moto only the
   two older ones. What comes in as CBOR is handed to moto as JSON, and its answer goes out as CBOR; neither what is
@@ -6,6 +6,8 @@
   https://smithy.io/2.0/additional-specs/protocols/smithy-rpc-v2.html
 - SNS tells a topic's delivery logging. moto keeps it and does not tell it.
   https://docs.aws.amazon.com/sns/latest/api/API_GetTopicAttributes.html
+- moto has no data protection of SNS topics. It is kept with the topic.
+  https://docs.aws.amazon.com/sns/latest/api/API_GetDataProtectionPolicy.html
 - moto has no Lambda GetAccountSettings. It is answered with the limits of a new account whose quota was raised.
   https://docs.aws.amazon.com/lambda/latest/api/API_GetAccountSettings.html
 """
@@ -16,6 +18,7 @@ import json
 
 import cbor2
 import moto.moto_server.threaded_moto_server as server
+from moto.core.responses import ActionResult, EmptyResult
 from moto.core.utils import camelcase_to_underscores
 from moto.sns.responses import SNSResponse
 
@@ -32,6 +35,8 @@ def install():
     server.DomainDispatcherApplication = lambda create_app: Front(original(create_app))
     tell = SNSResponse.get_topic_attributes
     SNSResponse.get_topic_attributes = lambda response: with_delivery_logging(response, tell(response))
+    SNSResponse.get_data_protection_policy = get_data_protection
+    SNSResponse.put_data_protection_policy = put_data_protection
 
 
 def with_delivery_logging(response, answer):
@@ -41,6 +46,17 @@ def with_delivery_logging(response, answer):
         if value is not None:
             answer.result["Attributes"][name] = value
     return answer
+
+
+def get_data_protection(response):
+    topic = response.backend.get_topic(response._get_param("ResourceArn"))
+    return ActionResult({"DataProtectionPolicy": getattr(topic, "data_protection", "")})
+
+
+def put_data_protection(response):
+    topic = response.backend.get_topic(response._get_param("ResourceArn"))
+    topic.data_protection = response._get_param("DataProtectionPolicy") or ""
+    return EmptyResult()
 
 
 class Front:

@@ -151,7 +151,7 @@ fn others(found: &GetStageOutput) -> Others {
     Others::of([
         (
             "accessLogSettings",
-            json!(log.map(|log| log.destination_arn.as_deref().unwrap_or("set"))),
+            json!(log.map(|log| json!({"destinationArn": log.destination_arn, "format": log.format}))),
             Value::Null,
         ),
         ("cacheClusterEnabled", json!(cached), json!(false)),
@@ -179,8 +179,10 @@ fn operations(live: &Spec, spec: &Spec, changes: &Changes) -> Vec<PatchOperation
     let others = live.others.taken_back(changes).flat_map(|name| match name {
         "cacheClusterEnabled" => vec![replace("/cacheClusterEnabled", "false")],
         "clientCertificateId" => vec![replace("/clientCertificateId", "")],
-        // The names are paths already, written as the patch wants them.
-        "methodSettings" => removed("", live.others.names_in(name)),
+        "methodSettings" => {
+            let methods = live.others.names_in(name);
+            removed("", methods.iter().map(|method| method_path(method)).collect())
+        }
         "variables" => removed("/variables", live.others.names_in(name)),
         _ => removed("", vec![name.to_owned()]),
     });
@@ -194,6 +196,14 @@ fn operations(live: &Spec, spec: &Spec, changes: &Changes) -> Vec<PatchOperation
     .map(|(_, path, value)| replace(path, value))
     .chain(others)
     .collect()
+}
+
+/// The path of a method's settings by their name, `~1transactions/POST` or `*/*`: only the last slash is one.
+fn method_path(name: &str) -> String {
+    match name.rsplit_once('/') {
+        Some((resource, verb)) => format!("{}/{verb}", resource.replace('/', "~1")),
+        None => name.to_owned(),
+    }
 }
 
 fn removed(at: &str, names: Vec<String>) -> Vec<PatchOperation> {

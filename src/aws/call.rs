@@ -56,7 +56,9 @@ impl Aws {
                 return Err(failure);
             }
             let what = verdict.waited_for();
-            let wait = spent.entry(what).or_insert_with(|| Wait::new(&self.remarks, verdict.budget()));
+            let wait = spent
+                .entry(what)
+                .or_insert_with(|| Wait::new(&self.remarks, verdict.budget()));
             if wait.is_over() {
                 failure.class = Class::Exhausted;
                 let seconds = wait.took().as_secs();

@@ -59,7 +59,7 @@ fn no_request_to_this_machine_goes_through_a_proxy() {
         &["up", "--yes"][..],
         &["diff", "--exit-code"],
         &["send", "--amount", "12.50"],
-        &["load", "--rate", "5", "--seconds", "1", "--yes"],
+        &["load", "--rate", "5", "--duration", "1s", "--yes"],
         &["down", "--yes"],
     ] {
         let mut command = env.command(args);

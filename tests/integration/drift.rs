@@ -392,7 +392,7 @@ fn drift_of_a_topic_is_repaired() {
 /// Topic, protocol and endpoint are what a subscription is: changed, it is another one.
 #[test]
 fn drift_of_a_subscription_is_repaired() {
-    let (env, outputs) = deployed();
+    let (env, outputs) = deployed_in(Environment::new().scoring());
     let arn = outputs.arn("messaging.alerts_subscription");
     let read = || {
         let found = env

@@ -7,7 +7,7 @@
 
 use serde_json::{Value, json};
 
-use super::drift::deployed;
+use super::drift::{deployed, deployed_in};
 use crate::support::read::{Outputs, outputs, parsed, the};
 use crate::support::{Emulator, Environment};
 
@@ -119,7 +119,7 @@ fn patch(op: &str, path: &str, value: &str) -> Value {
 
 #[test]
 fn what_holds_alerts_back_is_taken_back() {
-    let (env, outputs) = deployed();
+    let (env, outputs) = deployed_in(Environment::new().scoring());
     let url = outputs.get("messaging.alerts_queue", "url");
     let dead_letters = outputs.get("messaging.alerts_dlq", "url");
     let topic = outputs.arn("messaging.alerts");
@@ -191,7 +191,7 @@ fn what_holds_alerts_back_is_taken_back() {
 
 #[test]
 fn what_closes_the_api_or_opens_it_is_taken_back() {
-    let (env, outputs) = deployed();
+    let (env, outputs) = deployed_in(Environment::new().scoring());
     let api = outputs.id("api.rest_api");
     let resource = outputs.id("api.transactions");
     let stage = |patches: Value| {
@@ -313,7 +313,7 @@ fn what_closes_the_api_or_opens_it_is_taken_back() {
 #[test]
 fn a_throttle_of_the_usage_plan_and_a_topics_data_protection_are_taken_back() {
     let emulator = Emulator::moto();
-    let env = Environment::in_account(&emulator, "123456789012");
+    let env = Environment::in_account(&emulator, "123456789012").scoring();
     env.up();
     let outputs: Outputs = outputs(&env);
     let plan = json!({"usagePlanId": outputs.id("api.usage_plan")});

@@ -53,7 +53,7 @@ fn function(env: &Environment, name: &str) -> Value {
 
 #[test]
 fn settings_of_the_functions_are_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     let before = function(&env, "transaction-processor-dev");
     assert_eq!(before["MemorySize"], 512);
@@ -92,7 +92,7 @@ fn settings_of_the_functions_are_updated_in_place() {
 
 #[test]
 fn the_retention_of_logs_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     env.settings("log_retention_days = 7\n");
     let days: &[&str] = &["retention_days"];
@@ -112,7 +112,7 @@ fn the_retention_of_logs_is_updated_in_place() {
 
 #[test]
 fn the_threshold_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     env.settings("fraud_threshold = 0.9\n");
     updated(&env, &[("storage.fraud_threshold", &["value"])]);
@@ -126,7 +126,7 @@ fn the_threshold_is_updated_in_place() {
 
 #[test]
 fn the_quota_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     env.settings("requests_per_day = 5\n");
     let diff = env.diff();
@@ -145,7 +145,7 @@ fn the_quota_is_updated_in_place() {
 
 #[test]
 fn tags_are_added_changed_and_removed_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     let recorded = outputs(&env);
     let read = || {
@@ -246,7 +246,7 @@ fn tags_are_added_changed_and_removed_in_place() {
 
 #[test]
 fn a_kms_key_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (aws, id) = (&env.aws, outputs(&env).id("security.key"));
     let key = || aws.call("kms", "describe_key", json!({"KeyId": id}))["KeyMetadata"].clone();
@@ -271,7 +271,7 @@ fn a_kms_key_is_updated_in_place() {
 /// KMS learns the window when the key is deleted.
 #[test]
 fn another_deletion_window_of_a_kms_key_is_remembered_for_its_deletion() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let id = outputs(&env).id("security.key");
     stack.update("security.key", &[("/deletion_window_days", json!(30))]);
@@ -299,7 +299,7 @@ fn days(date: &str) -> i64 {
 
 #[test]
 fn a_kms_alias_is_pointed_elsewhere_in_place_and_replaced_under_another_name() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let aliases = || env.aws.call("kms", "list_aliases", json!({}))["Aliases"].clone();
     let other = env.aws.call("kms", "create_key", json!({}))["KeyMetadata"]["KeyId"].clone();
@@ -317,7 +317,7 @@ fn a_kms_alias_is_pointed_elsewhere_in_place_and_replaced_under_another_name() {
 /// Billing is by request, always: for provisioned capacity there would have to be a capacity to ask for.
 #[test]
 fn a_table_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (aws, at, name) = (
         &env.aws,
@@ -383,7 +383,7 @@ fn a_table_is_updated_in_place() {
 
 #[test]
 fn a_table_with_another_range_key_is_replaced() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     stack.replace("storage.transactions", &[("/range_key", Value::Null)], &[]);
     let table = env
@@ -398,7 +398,7 @@ fn a_table_with_another_range_key_is_replaced() {
 
 #[test]
 fn a_topic_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let recorded = outputs(&env);
     let (at, arn) = ("messaging.alerts", recorded.arn("messaging.alerts"));
@@ -419,7 +419,7 @@ fn a_topic_is_updated_in_place() {
 
 #[test]
 fn a_topic_of_another_name_is_replaced_and_the_alarms_tell_the_new_one() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let alarms = [
         "monitoring.alert_backlog",
@@ -453,7 +453,7 @@ fn a_topic_of_another_name_is_replaced_and_the_alarms_tell_the_new_one() {
 
 #[test]
 fn a_subscription_is_updated_in_place_and_replaced_for_another_endpoint() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (at, recorded) = ("messaging.alerts_subscription", outputs(&env));
     let other = json!(recorded.arn("messaging.lambda_dlq"));
@@ -483,7 +483,7 @@ fn a_subscription_is_updated_in_place_and_replaced_for_another_endpoint() {
 
 #[test]
 fn a_queue_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (at, url) = (
         "messaging.alerts_queue",
@@ -517,7 +517,7 @@ fn a_queue_is_updated_in_place() {
 
 #[test]
 fn a_queue_of_another_name_is_replaced_and_all_who_named_it_name_the_new_one() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     stack.replace(
         "messaging.lambda_dlq",
@@ -555,7 +555,7 @@ fn a_queue_of_another_name_is_replaced_and_all_who_named_it_name_the_new_one() {
 
 #[test]
 fn a_role_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let at = "messaging.feedback_role";
     let role = || {
@@ -576,7 +576,7 @@ fn a_role_is_updated_in_place() {
 
 #[test]
 fn a_role_of_another_name_is_replaced_with_all_that_is_attached_to_it() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let attached = |name: &str| {
         let found = env
@@ -616,7 +616,7 @@ fn a_role_of_another_name_is_replaced_with_all_that_is_attached_to_it() {
 
 #[test]
 fn a_policy_is_updated_in_place_also_when_it_has_all_the_versions_it_may_have() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let arn = outputs(&env).arn("messaging.feedback_policy");
     for round in 1..=6 {
@@ -641,7 +641,7 @@ fn a_policy_is_updated_in_place_also_when_it_has_all_the_versions_it_may_have() 
 
 #[test]
 fn a_policy_of_another_description_is_replaced_and_attached_again() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     stack.replace(
         "functions.analyzer_policy",
@@ -658,7 +658,7 @@ fn a_policy_of_another_description_is_replaced_and_attached_again() {
 
 #[test]
 fn an_attachment_of_another_policy_is_replaced() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let other = outputs(&env).arn("messaging.feedback_policy");
     stack.replace("functions.processor_tracing", &[("/policy_arn", json!(other))], &[]);
@@ -671,7 +671,7 @@ fn an_attachment_of_another_policy_is_replaced() {
 
 #[test]
 fn a_log_group_is_updated_in_place_and_replaced_under_another_name() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let at = "messaging.delivery_failure_log";
     let group = |name: &str| {
@@ -696,7 +696,7 @@ fn a_log_group_is_updated_in_place_and_replaced_under_another_name() {
 
 #[test]
 fn a_function_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (at, recorded) = ("functions.analyzer", outputs(&env));
     let configuration = || {
@@ -747,7 +747,7 @@ fn a_function_is_updated_in_place() {
 
 #[test]
 fn a_function_of_other_code_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let before = function(&env, "pattern-analyzer-dev")["CodeSha256"].clone();
     let other = function(&env, "transaction-processor-dev")["CodeSha256"].clone();
@@ -768,7 +768,7 @@ fn a_function_of_other_code_is_updated_in_place() {
 
 #[test]
 fn a_function_of_another_name_is_replaced_and_the_schedule_invokes_the_new_one() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     stack.replace(
         "functions.analyzer",
@@ -803,7 +803,7 @@ fn a_function_of_another_name_is_replaced_and_the_schedule_invokes_the_new_one()
 
 #[test]
 fn a_permission_of_another_principal_is_replaced() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (at, id) = ("functions.schedule_permission", "AllowExecutionFromEventBridge");
     let policy = || {
@@ -830,7 +830,7 @@ fn a_permission_of_another_principal_is_replaced() {
 
 #[test]
 fn a_rule_is_updated_in_place_and_replaced_under_another_name_with_its_target() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let at = "functions.schedule";
     let rule = |name: &str| env.aws.try_call("events", "describe_rule", json!({"Name": name}));
@@ -869,7 +869,7 @@ fn a_rule_is_updated_in_place_and_replaced_under_another_name_with_its_target() 
 
 #[test]
 fn a_target_is_updated_in_place_and_replaced_under_another_id() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (at, recorded) = ("functions.schedule_target", outputs(&env));
     let targets = || {
@@ -895,7 +895,7 @@ fn a_target_is_updated_in_place_and_replaced_under_another_id() {
 
 #[test]
 fn an_alarm_is_updated_in_place_and_replaced_under_another_name() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let at = "monitoring.lambda_dlq";
     let alarm = |name: &str| {
@@ -943,7 +943,7 @@ fn an_alarm_is_updated_in_place_and_replaced_under_another_name() {
 
 #[test]
 fn an_alarm_on_an_expression_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let at = "monitoring.analyzer_errors";
     let queries = || {
@@ -962,7 +962,7 @@ fn an_alarm_on_an_expression_is_updated_in_place() {
 
 #[test]
 fn a_dashboard_is_updated_in_place_and_replaced_under_another_name() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let at = "monitoring.dashboard";
     let dashboard = |name: &str| {
@@ -989,7 +989,7 @@ fn a_dashboard_is_updated_in_place_and_replaced_under_another_name() {
 /// What the stack says of the value of a parameter whose value it does not manage is only what a new one begins with.
 #[test]
 fn a_parameter_whose_value_is_not_managed_keeps_it_when_something_else_changes() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (at, name) = ("storage.rules", "/fraud-detection/dev/rules");
     let theirs = json!({"Name": name, "Value": "theirs", "Overwrite": true});
@@ -1005,7 +1005,7 @@ fn a_parameter_whose_value_is_not_managed_keeps_it_when_something_else_changes()
 
 #[test]
 fn a_parameter_is_updated_in_place_and_replaced_for_another_type_or_name() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let at = "storage.fraud_threshold";
     let parameter = |name: &str| env.aws.try_call("ssm", "get_parameter", json!({"Name": name}));
@@ -1025,7 +1025,7 @@ fn a_parameter_is_updated_in_place_and_replaced_for_another_type_or_name() {
 
 #[test]
 fn a_rest_api_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let id = outputs(&env).id("api.rest_api");
     let api = || env.aws.call("apigateway", "get_rest_api", json!({"restApiId": id}));
@@ -1039,7 +1039,7 @@ fn a_rest_api_is_updated_in_place() {
 
 #[test]
 fn a_request_validator_is_updated_in_place_and_replaced_under_another_name() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let at = "api.validator";
     let api = outputs(&env).id("api.rest_api");
@@ -1065,7 +1065,7 @@ fn a_request_validator_is_updated_in_place_and_replaced_under_another_name() {
 
 #[test]
 fn a_model_is_updated_in_place_and_replaced_for_another_content_type() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let at = "api.model";
     let api = outputs(&env).id("api.rest_api");
@@ -1105,7 +1105,7 @@ fn a_model_is_updated_in_place_and_replaced_for_another_content_type() {
 
 #[test]
 fn an_api_resource_of_another_path_is_replaced_with_its_method() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let along = [
         ("api.deployment", Replace),
@@ -1124,7 +1124,7 @@ fn an_api_resource_of_another_path_is_replaced_with_its_method() {
 
 #[test]
 fn a_method_is_updated_in_place_and_replaced_for_another_verb_with_its_integration() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (at, recorded) = ("api.post", outputs(&env));
     let method = |verb: &str| {
@@ -1152,7 +1152,7 @@ fn a_method_is_updated_in_place_and_replaced_for_another_verb_with_its_integrati
 
 #[test]
 fn an_integration_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let (at, recorded) = ("api.integration", outputs(&env));
     let integration = || {
@@ -1172,7 +1172,7 @@ fn an_integration_is_updated_in_place() {
 /// What changes the method changes the fingerprint that the stack takes of it; here both are edited.
 #[test]
 fn a_changed_method_is_deployed_anew_and_the_old_deployment_goes() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let api = outputs(&env).id("api.rest_api");
     let old = outputs(&env).id("api.deployment");
@@ -1195,7 +1195,7 @@ fn a_changed_method_is_deployed_anew_and_the_old_deployment_goes() {
 
 #[test]
 fn a_stage_is_updated_in_place_and_replaced_under_another_name_which_the_usage_plan_follows() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let api = outputs(&env).id("api.rest_api");
     let stages = || {
@@ -1216,7 +1216,7 @@ fn a_stage_is_updated_in_place_and_replaced_under_another_name_which_the_usage_p
 
 #[test]
 fn an_api_key_is_updated_in_place() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let id = outputs(&env).id("api.key");
     let key = || env.aws.call("apigateway", "get_api_key", json!({"apiKey": id}));
@@ -1230,7 +1230,7 @@ fn an_api_key_is_updated_in_place() {
 
 #[test]
 fn a_usage_plan_is_updated_in_place_and_another_key_in_it_replaces_the_first() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let id = outputs(&env).id("api.usage_plan");
     let plan = || env.aws.call("apigateway", "get_usage_plan", json!({"usagePlanId": id}));

@@ -39,7 +39,7 @@ fn put(env: &Environment, role: &str, arn: &str) {
 
 #[test]
 fn a_boundary_is_set_kept_changed_and_taken_away_and_that_of_others_is_left_alone() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let (ours, theirs) = (boundary(&env, "ours"), boundary(&env, "theirs"));
     let bounded = |arn: &str| env.settings(&format!("permissions_boundary = \"{arn}\"\n"));
     bounded(&ours);
@@ -93,7 +93,7 @@ fn a_boundary_is_set_kept_changed_and_taken_away_and_that_of_others_is_left_alon
 
 /// What `up` tells where IAM answers this to the creation of a role.
 fn refused_role(settings: &str, refusal: Refusal) -> String {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.settings(settings);
     let proxy = Proxy::before(Emulator::shared().endpoint());
     proxy.refuse_with(refusal, |call| call.is("iam", "CreateRole"));
@@ -140,7 +140,7 @@ fn paths(env: &Environment) -> Vec<(String, String)> {
 
 #[test]
 fn roles_and_policies_stand_under_their_path_and_move_with_all_that_names_them() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     let empty = env.aws.inventory();
     env.settings("role_path = \"/team/fraud/\"\n");
     env.up();
@@ -212,7 +212,7 @@ fn roles_and_policies_stand_under_their_path_and_move_with_all_that_names_them()
 
 #[test]
 fn a_state_of_before_there_were_paths_needs_no_change() {
-    let env = Environment::new();
+    let env = Environment::new().scoring();
     env.up();
     let text = std::fs::read_to_string(env.state_file()).expect("there is a state");
     let mut state: Value = serde_json::from_str(&text).expect("the state is JSON");

@@ -1,8 +1,8 @@
 //! A table with its secondary indexes, its encryption, its backups and its expiry.
 
 use super::shape::{
-    Details, INDEX_THROUGHPUT, POLICY, RECOVERY_DAYS, STREAM, THROUGHPUT, USUAL_RECOVERY_DAYS, busy, definitions,
-    encryption, index_changes, invalid, key_schema, new_index, projection, same_key_types, spec, tag_list, unlimited,
+    Details, INDEX_THROUGHPUT, POLICY, RECOVERY_DAYS, STREAM, THROUGHPUT, busy, definitions, encryption, index_changes,
+    invalid, key_schema, new_index, projection, same_key_types, spec, tag_list, unlimited,
 };
 pub use super::shape::{Index, Spec};
 use crate::aws::absent::{absent, gone, if_known, present};
@@ -13,8 +13,8 @@ use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Recon
 use aws_sdk_dynamodb::operation::update_table::builders::UpdateTableFluentBuilder;
 use aws_sdk_dynamodb::types::{
     BillingMode, CreateGlobalSecondaryIndexAction, DeleteGlobalSecondaryIndexAction, GlobalSecondaryIndexUpdate,
-    PointInTimeRecoverySpecification, PointInTimeRecoveryStatus, StreamSpecification, TableDescription, TableStatus,
-    TimeToLiveSpecification, TimeToLiveStatus, UpdateGlobalSecondaryIndexAction,
+    PointInTimeRecoveryStatus, StreamSpecification, TableDescription, TableStatus, TimeToLiveStatus,
+    UpdateGlobalSecondaryIndexAction,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -216,7 +216,7 @@ impl Table {
         Ok(table.filter(|t| t.table_status() != Some(&TableStatus::Deleting)))
     }
 
-    async fn details(&self, name: &str) -> Result<Details, Failure> {
+    pub(super) async fn details(&self, name: &str) -> Result<Details, Failure> {
         let aws = &self.0;
         let (backups, ttl, tags, policy) = tokio::try_join!(
             aws.call("dynamodb:DescribeContinuousBackups", || {

@@ -3,19 +3,13 @@
 use super::outcome::{creation_failure, is_busy, update_failure};
 use super::permission;
 use super::unasked::{self, EVENT_INVOKE};
+use super::wire::{configured, dead_letter, environment, signed, tracing, unread, zip};
 use crate::aws::absent::present;
 use crate::aws::{Aws, Others, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
-use aws_sdk_lambda::primitives::Blob;
-use aws_sdk_lambda::types::{
-    Architecture, DeadLetterConfig, Environment, FunctionCode, FunctionConfiguration, Runtime, State, TracingConfig,
-    TracingMode,
-};
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
+use aws_sdk_lambda::types::{Architecture, FunctionCode, Runtime, State};
 use serde::{Deserialize, Serialize};
-use sha2::{Digest, Sha256};
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;

@@ -1,6 +1,17 @@
 //! A function's configuration and code, between AWS's words and ours.
 
 use super::function::Spec;
+use super::outcome::{creation_failure, update_failure};
+use crate::aws::Others;
+use crate::resource::{Failure, Tags};
+use aws_sdk_lambda::primitives::Blob;
+use aws_sdk_lambda::types::{
+    Architecture, DeadLetterConfig, Environment, FunctionConfiguration, TracingConfig, TracingMode,
+};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use sha2::{Digest, Sha256};
+use std::collections::BTreeSet;
 
 /// What a function's configuration tells. Concurrency, tags and the zip file's path stand elsewhere.
 pub(super) fn configured(config: FunctionConfiguration) -> Spec {
@@ -88,7 +99,7 @@ pub(super) async fn zip(spec: &Spec) -> Result<Blob, Failure> {
     Ok(Blob::new(bytes))
 }
 
-pub(super) fn sha256(bytes: &[u8]) -> String {
+fn sha256(bytes: &[u8]) -> String {
     STANDARD.encode(Sha256::digest(bytes))
 }
 
@@ -96,13 +107,14 @@ pub(super) fn signed(number: u32) -> i32 {
     i32::try_from(number).unwrap_or(i32::MAX)
 }
 
-pub(super) fn unsigned(number: Option<i32>) -> u32 {
+fn unsigned(number: Option<i32>) -> u32 {
     number.and_then(|number| u32::try_from(number).ok()).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use aws_sdk_lambda::types::State;
 
     #[test]
     fn a_function_that_is_as_wished_is_written_without_its_failures() {

@@ -59,8 +59,6 @@ const TABLE: &[Row] = &[
     Row("lambda", "InvalidParameterValueException", "does not have permissions to call", Propagating),
     Row("lambda", "InvalidParameterValueException", "KMS key is invalid for CreateGrant", Propagating),
     Row("lambda", "KMSInvalidStateException", "", Propagating),
-    // The key is enabled before who uses it is changed.
-    Row("lambda", "KMSDisabledException", "", Propagating),
     Row("lambda", "ResourceConflictException", "operation cannot be performed at this time", Busy),
     Row("lambda", "ResourceConflictException", "update is in progress", Busy),
     Row("lambda", "ResourceConflictException", "currently in the following state", Busy),
@@ -79,7 +77,6 @@ const TABLE: &[Row] = &[
     Row("iam", "NoSuchEntity", "", Final(Class::NotFound)),
     Row("sns", "ConcurrentAccess", "", Busy),
     Row("sns", "KMSNotFound", "", Propagating),
-    Row("sns", "KMSDisabled", "", Propagating),
     Row("sns", "InvalidParameter", "FeedbackRoleArn", Propagating),
     Row("sns", "InvalidParameter", "is not a valid role to allow SNS", Propagating),
     Row("sns", "InvalidParameter", "already exists with different", Final(Class::Exists)),
@@ -309,8 +306,6 @@ mod tests {
     fn a_key_that_was_enabled_just_now_is_waited_for() {
         let cases = [
             ("kms", "DisabledException", "arn:aws:kms:us-east-1:1:key/k is disabled."),
-            ("lambda", "KMSDisabledException", ""),
-            ("sns", "KMSDisabled", ""),
             (
                 "dynamodb",
                 "ValidationException",

@@ -94,6 +94,44 @@ mod tests {
         })
     }
 
+    /// It is documented for neither of the two that SNS passes it on to KMS; without, every alert would be lost in silence.
+    #[test]
+    fn sns_may_use_the_key_whether_it_tells_the_account_or_the_topic_and_not_for_others() {
+        let graph = graph();
+        let policy = &graph.get(&"security.key".into()).unwrap().spec["policy"];
+        let may = |service: &str, told: &[(&str, &str)]| {
+            policy["Statement"].as_array().unwrap().iter().any(|statement| {
+                let services = statement["Principal"]["Service"].to_string();
+                let conditions = statement["Condition"]
+                    .as_object()
+                    .into_iter()
+                    .flat_map(|all| all.values());
+                let mut keys = conditions.flat_map(|of| of.as_object().unwrap());
+                // All of them are of texts that have to be equal.
+                let met = keys.all(|(key, wanted)| {
+                    told.iter()
+                        .any(|(name, value)| name == key && wanted.to_string().contains(&format!("\"{value}\"")))
+                });
+                services.contains(&format!("\"{service}.amazonaws.com\"")) && met
+            })
+        };
+        let account = ("aws:SourceAccount", "000000000000");
+        let topic = ("aws:SourceArn", "arn:aws:sns:us-east-1:000000000000:fraud-alerts-dev");
+        for told in [&[account][..], &[topic], &[account, topic]] {
+            assert!(may("sns", told), "{told:?}");
+        }
+        let others = [
+            ("aws:SourceAccount", "111111111111"),
+            ("aws:SourceArn", "arn:aws:sns:us-east-1:111111111111:fraud-alerts-dev"),
+            ("aws:SourceArn", "arn:aws:sns:us-east-1:000000000000:other"),
+        ];
+        assert!(!may("sns", &[]) && !may("s3", &[account, topic]));
+        for told in others {
+            assert!(!may("sns", &[told]), "{told:?}");
+        }
+        assert!(may("cloudwatch", &[account]) && !may("cloudwatch", &[topic]));
+    }
+
     #[test]
     fn only_the_functions_and_what_stands_on_them_wait_for_the_build() {
         let graph = graph();

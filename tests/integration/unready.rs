@@ -127,7 +127,7 @@ fn a_key_that_was_disabled_and_does_not_rotate_is_mended_in_one_go() {
 #[test]
 fn a_topic_waits_for_the_role_that_logs_its_deliveries_however_sns_says_so() {
     let outside = Outside::unpaced(Weather {
-        role_unassumable: Some(Span::seconds(8, 8)),
+        role_unknown_to_sns: Some(Span::seconds(8, 8)),
         ..calm()
     });
     let up = outside.works(UP);

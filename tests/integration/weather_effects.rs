@@ -621,7 +621,7 @@ fn a_key_that_was_enabled_is_still_disabled_for_some() {
 #[test]
 fn a_new_role_is_not_known_to_sns_for_a_while_which_has_two_ways_to_say_so() {
     let storm = Storm::new(Weather {
-        role_unassumable: Some(WHILE),
+        role_unknown_to_sns: Some(WHILE),
         ..calm()
     });
     let role = storm.role(&storm.aws, "r");

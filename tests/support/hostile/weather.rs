@@ -27,10 +27,12 @@ pub struct Weather {
     pub limits: Vec<Limit>,
     /// Which calls fail by themselves.
     pub faults: Faults,
-    /// How long a new role cannot be assumed by Lambda, is no principal in a policy, cannot log SNS's deliveries, and ...
+    /// How long a new role cannot be assumed by Lambda, is no principal in a policy, and ...
     pub role_unassumable: Option<Span>,
     /// ... how long a new permission of a role is not seen, and a taken one still is.
     pub permissions_unseen: Option<Span>,
+    /// How long SNS does not take a new role to log its deliveries.
+    pub role_unknown_to_sns: Option<Span>,
     /// How long new roles and policies may be answered as unknown.
     pub identities_unknown: Option<Span>,
     /// How long new keys and aliases may be answered as unknown.
@@ -101,6 +103,7 @@ impl Weather {
             faults: Faults::default(),
             role_unassumable: None,
             permissions_unseen: None,
+            role_unknown_to_sns: None,
             identities_unknown: None,
             keys_unknown: None,
             messaging_unknown: None,
@@ -140,6 +143,7 @@ impl Weather {
             },
             role_unassumable: Some(Span::seconds(5, 12)),
             permissions_unseen: Some(Span::seconds(1, 3)),
+            role_unknown_to_sns: Some(Span::seconds(5, 12)),
             identities_unknown: Some(Span::seconds(1, 8)),
             keys_unknown: Some(Span::seconds(1, 4)),
             messaging_unknown: Some(Span::millis(200, 1000)),
@@ -169,11 +173,11 @@ impl Weather {
                 effects.push(Box::new(Newborn::new(kinds, unknown, dice)));
             }
         }
-        if self.role_unassumable.is_some() || self.permissions_unseen.is_some() {
-            let never = Span::seconds(0, 0);
-            let seen = self.permissions_unseen.unwrap_or(never);
-            let roles = Roles::new(self.role_unassumable.unwrap_or(never), seen, seen, dice);
-            effects.push(Box::new(roles));
+        if [self.role_unassumable, self.permissions_unseen, self.role_unknown_to_sns]
+            .iter()
+            .any(Option::is_some)
+        {
+            effects.push(Box::new(Roles::new(self, dice)));
         }
         if self.key_creating.is_some() || self.key_enabling.is_some() {
             let never = Span::seconds(0, 0);

@@ -60,7 +60,6 @@ const LATE: &[Late] = &[
         )
     },
     late("events", "DescribeRule", &["PutRule", "EnableRule", "DisableRule"], &["Name"]),
-    late("events", "ListTargetsByRule", &["PutTargets"], &["Rule"]),
     late("ssm", "GetParameter", &["PutParameter"], &["Name"]),
     late("ssm", "DescribeParameters", &["PutParameter"], &["Name"]),
     late("monitoring", "DescribeAlarms", &["PutMetricAlarm"], &["AlarmName"]),

@@ -7,19 +7,23 @@ use super::super::call::Call;
 use super::super::dice::{Dice, Span};
 use super::super::http::Answer;
 use super::super::refusal::Refusal;
+use super::super::weather::Weather;
 use super::{Effect, last};
 
 /// New roles that Lambda cannot assume yet, new permissions that it does not see yet, and policies that were taken from
 /// a role and still hang there.
 pub(in super::super) struct Roles {
     assumable: Span,
+    /// How long its permissions are not seen, and those that were taken still are.
     permitted: Span,
-    detached: Span,
+    loggable: Span,
     dice: Dice,
     events: u64,
     refused: u64,
     /// By role: until when it cannot be assumed, and is no principal.
     young: HashMap<String, Instant>,
+    /// By role: until when SNS does not take it.
+    unlogged: HashMap<String, Instant>,
     /// By role: until when its last policy is not seen.
     powerless: HashMap<String, Instant>,
     /// By role and by policy: until when what was detached still counts.
@@ -27,15 +31,17 @@ pub(in super::super) struct Roles {
 }
 
 impl Roles {
-    pub(in super::super) fn new(assumable: Span, permitted: Span, detached: Span, dice: Dice) -> Self {
+    pub(in super::super) fn new(weather: &Weather, dice: Dice) -> Self {
+        let or_never = |span: Option<Span>| span.unwrap_or(Span::seconds(0, 0));
         Self {
-            assumable,
-            permitted,
-            detached,
+            assumable: or_never(weather.role_unassumable),
+            permitted: or_never(weather.permissions_unseen),
+            loggable: or_never(weather.role_unknown_to_sns),
             dice,
             events: 0,
             refused: 0,
             young: HashMap::new(),
+            unlogged: HashMap::new(),
             powerless: HashMap::new(),
             attached: HashMap::new(),
         }
@@ -61,8 +67,8 @@ impl Roles {
     /// A topic whose deliveries are to be logged by a role of which nobody there has heard.
     fn in_topic(&mut self, call: &Call, now: Instant) -> Option<Refusal> {
         let (attribute, role) = (call.field("AttributeName"), call.field("AttributeValue"));
-        let young = self.young.get(last(role)).is_some_and(|until| now < *until);
-        if !young || !attribute.ends_with("FeedbackRoleArn") {
+        let unknown = self.unlogged.get(last(role)).is_some_and(|until| now < *until);
+        if !unknown || !attribute.ends_with("FeedbackRoleArn") {
             return None;
         }
         self.refused += 1;
@@ -132,13 +138,15 @@ impl Effect for Roles {
         let until = |span| now + self.dice.within(span, &call.operation, self.events);
         match call.operation.as_str() {
             "CreateRole" => {
-                self.young.insert(role, until(self.assumable));
+                let (assumable, loggable) = (until(self.assumable), until(self.loggable));
+                self.young.insert(role.clone(), assumable);
+                self.unlogged.insert(role, loggable);
             }
             "AttachRolePolicy" => {
                 self.powerless.insert(role, until(self.permitted));
             }
             "DetachRolePolicy" => {
-                let until = until(self.detached);
+                let until = until(self.permitted);
                 self.attached.insert(role, until);
                 self.attached.insert(call.field("PolicyArn").to_owned(), until);
             }

@@ -87,7 +87,7 @@ fn an_update_that_failed_is_made_again_whoever_made_it() {
         ..FunctionEndings::default()
     });
     watched.up();
-    let settings = "[functions.processor]\nmemory_mb = 640\n";
+    let settings = "[processor]\nmemory_mb = 640\n";
     watched.env.settings(settings);
     let run = watched.run(&["up", "--yes", "--json"]).exits(3);
     assert_eq!(steps(&run.json(), "failed"), ["functions.processor"], "{run:#?}");

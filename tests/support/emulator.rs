@@ -172,7 +172,11 @@ fn await_answer(port: u16, path: &str) -> io::Result<()> {
     write!(stream, "GET {path} HTTP/1.0\r\nHost: 127.0.0.1:{port}\r\n\r\n")?;
     let mut answer = Vec::new();
     stream.read_to_end(&mut answer)?;
-    if answer.starts_with(b"HTTP/1.1 200 ") {
+    // LocalEmu answers in the version that it is asked in.
+    if [b"HTTP/1.1 200 ", b"HTTP/1.0 200 "]
+        .iter()
+        .any(|line| answer.starts_with(*line))
+    {
         return Ok(());
     }
     Err(io::Error::other(String::from_utf8_lossy(&answer).into_owned()))

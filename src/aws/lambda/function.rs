@@ -3,14 +3,13 @@
 use super::outcome::{creation_failure, is_busy, update_failure};
 use super::permission;
 use super::unasked::{self, EVENT_INVOKE};
+pub use super::wire::Spec;
 use super::wire::{configured, dead_letter, environment, signed, tracing, unread, zip};
 use crate::aws::absent::present;
-use crate::aws::{Aws, Others, tags};
+use crate::aws::{Aws, tags};
 use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::{Architecture, FunctionCode, Runtime, State};
-use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,58 +22,6 @@ const READY: Duration = Duration::from_secs(180);
 const SETTLED: Duration = Duration::from_secs(30);
 /// How long a function may take to go, usually 1 s.
 const GONE: Duration = Duration::from_secs(60);
-
-/// A function's properties.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct Spec {
-    /// Up to 64 characters.
-    pub name: String,
-    /// What it is for.
-    pub description: String,
-    /// The ARN of the role that it runs as.
-    pub role: String,
-    /// `provided.al2023` for a binary of our own.
-    pub runtime: String,
-    /// What is called; any text for a binary of our own.
-    pub handler: String,
-    /// `arm64` or `x86_64`.
-    pub architecture: String,
-    /// Memory in MB, with which its share of a CPU grows.
-    pub memory_mb: u32,
-    /// Seconds after which an invocation is stopped.
-    pub timeout_seconds: u32,
-    /// How many invocations run at once, at least and at most; `None` takes from the account's common stock.
-    pub reserved_concurrency: Option<u32>,
-    /// Environment variables.
-    pub environment: BTreeMap<String, String>,
-    /// The ARN of the queue or topic for events that nobody could handle.
-    pub dead_letter_arn: Option<String>,
-    /// `Active` or `PassThrough`.
-    pub tracing: String,
-    /// The ARN of the KMS key that encrypts the environment.
-    pub kms_key: Option<String>,
-    /// SHA-256 of the zip file, in base64, as AWS tells it.
-    pub code_sha256: String,
-    /// The path of the zip file, read when it is sent.
-    #[serde(default)]
-    pub code_zip: String,
-    /// The names of the statements that its policy may have. Each is a resource of its own; here those that nobody asked for
-    /// show.
-    #[serde(default)]
-    pub statements: BTreeSet<String>,
-    /// What somebody else set.
-    #[serde(default)]
-    pub others: Others,
-    /// Tags.
-    pub tags: Tags,
-    /// Why AWS could not make it, where it could not. Never wished for; it is made again then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub creation_failure: Option<String>,
-    /// Why AWS could not finish its last update, where it could not: what it tells of itself is not what runs. Never wished
-    /// for; all of it is sent again then.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub update_failure: Option<String>,
-}
 
 /// Reconciles [`Spec`].
 pub struct Function(pub Arc<Aws>);

@@ -1,6 +1,5 @@
-//! A function's configuration and code, between AWS's words and ours.
+//! A function's properties, configuration and code, between AWS's words and ours.
 
-use super::function::Spec;
 use super::outcome::{creation_failure, update_failure};
 use crate::aws::Others;
 use crate::resource::{Failure, Tags};
@@ -10,8 +9,61 @@ use aws_sdk_lambda::types::{
 };
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
+use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
+
+/// A function's properties.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct Spec {
+    /// Up to 64 characters.
+    pub name: String,
+    /// What it is for.
+    pub description: String,
+    /// The ARN of the role that it runs as.
+    pub role: String,
+    /// `provided.al2023` for a binary of our own.
+    pub runtime: String,
+    /// What is called; any text for a binary of our own.
+    pub handler: String,
+    /// `arm64` or `x86_64`.
+    pub architecture: String,
+    /// Memory in MB, with which its share of a CPU grows.
+    pub memory_mb: u32,
+    /// Seconds after which an invocation is stopped.
+    pub timeout_seconds: u32,
+    /// How many invocations run at once, at least and at most; `None` takes from the account's common stock.
+    pub reserved_concurrency: Option<u32>,
+    /// Environment variables.
+    pub environment: BTreeMap<String, String>,
+    /// The ARN of the queue or topic for events that nobody could handle.
+    pub dead_letter_arn: Option<String>,
+    /// `Active` or `PassThrough`.
+    pub tracing: String,
+    /// The ARN of the KMS key that encrypts the environment.
+    pub kms_key: Option<String>,
+    /// SHA-256 of the zip file, in base64, as AWS tells it.
+    pub code_sha256: String,
+    /// The path of the zip file, read when it is sent.
+    #[serde(default)]
+    pub code_zip: String,
+    /// The names of the statements that its policy may have. Each is a resource of its own; here those that nobody asked for
+    /// show.
+    #[serde(default)]
+    pub statements: BTreeSet<String>,
+    /// What somebody else set.
+    #[serde(default)]
+    pub others: Others,
+    /// Tags.
+    pub tags: Tags,
+    /// Why AWS could not make it, where it could not. Never wished for; it is made again then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub creation_failure: Option<String>,
+    /// Why AWS could not finish its last update, where it could not: what it tells of itself is not what runs. Never wished
+    /// for; all of it is sent again then.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub update_failure: Option<String>,
+}
 
 /// What a function's configuration tells. Concurrency, tags and the zip file's path stand elsewhere.
 pub(super) fn configured(config: FunctionConfiguration) -> Spec {

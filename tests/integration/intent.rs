@@ -661,11 +661,17 @@ fn an_attachment_of_another_policy_is_replaced() {
     let env = Environment::new().scoring();
     let mut stack = Edited::deployed(&env);
     let other = outputs(&env).arn("messaging.feedback_policy");
-    stack.replace("functions.processor_tracing", &[("/policy_arn", json!(other))], &[]);
+    let tracing = "arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess";
+    // The role knows by name what may be on it.
+    let logging = "arn:aws:iam::aws:policy/service-role/AWSLambdaBasicExecutionRole";
+    let own = outputs(&env).arn("functions.processor_policy");
+    let policies = json!([logging, own, other]);
+    stack.edit("functions.processor_role", &[("/managed_policies", policies)]);
+    let along = [("functions.processor_role", Update)];
+    stack.replace("functions.processor_tracing", &[("/policy_arn", json!(other))], &along);
     let role = json!({"RoleName": "transaction-processor-role-dev"});
     let attached = env.aws.call("iam", "list_attached_role_policies", role)["AttachedPolicies"].clone();
     assert!(find(&attached, "PolicyArn", &other).is_some(), "{attached:#}");
-    let tracing = "arn:aws:iam::aws:policy/AWSXRayDaemonWriteAccess";
     assert_eq!(find(&attached, "PolicyArn", tracing), None);
 }
 
@@ -821,7 +827,10 @@ fn a_permission_of_another_principal_is_replaced() {
         &[],
     );
     stack.replace(at, &[("/action", json!("lambda:InvokeAsync"))], &[]);
-    stack.replace(at, &[("/statement_id", json!("Another"))], &[]);
+    // The function knows by name who may invoke it.
+    stack.edit("functions.analyzer", &[("/statements", json!(["Another"]))]);
+    let along = [("functions.analyzer", Update)];
+    stack.replace(at, &[("/statement_id", json!("Another"))], &along);
     let policy = policy();
     assert_eq!(policy["Statement"].as_array().map(Vec::len), Some(1), "{policy:#}");
     assert_eq!(policy["Statement"][0]["Sid"], "Another");
@@ -1111,8 +1120,11 @@ fn an_api_resource_of_another_path_is_replaced_with_its_method() {
         ("api.deployment", Replace),
         ("api.integration", Replace),
         ("api.post", Replace),
+        ("api.rest_api", Update),
         ("api.stage", Update),
     ];
+    // The API knows by path what may be asked of it.
+    stack.edit("api.rest_api", &[("/methods", json!(["POST /payments"]))]);
     stack.replace("api.transactions", &[("/path_part", json!("payments"))], &along);
     let api = json!({"restApiId": outputs(&env).id("api.rest_api")});
     let found = env.aws.call("apigateway", "get_resources", api)["items"].clone();
@@ -1144,7 +1156,9 @@ fn a_method_is_updated_in_place_and_replaced_for_another_verb_with_its_integrati
     assert_eq!(shown["requestModels"], json!({"application/json": "Empty"}));
 
     stack.edit("api.integration", &[("/http_method", json!("PUT"))]);
-    stack.replace(at, &[("/http_method", json!("PUT"))], &[("api.integration", Replace)]);
+    stack.edit("api.rest_api", &[("/methods", json!(["PUT /transactions"]))]);
+    let along = [("api.integration", Replace), ("api.rest_api", Update)];
+    stack.replace(at, &[("/http_method", json!("PUT"))], &along);
     let put = method("PUT").expect("it is there");
     assert_eq!(put["methodIntegration"]["type"], "AWS_PROXY", "{put:#}");
     assert!(method("POST").is_err());

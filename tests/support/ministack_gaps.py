@@ -4,7 +4,10 @@ and see them repaired. For the tests alone: what `--local` needs too is closed b
 - CloudWatch gives the queries of an alarm on an expression back, and no metric. MiniStack forgets the queries and adds
   a statistic and a period.
 - CloudWatch Logs has AssociateKmsKey and DisassociateKmsKey. MiniStack has neither.
+- SNS has data protection policies. MiniStack does not know the operations; here no topic has one.
 """
+
+from urllib.parse import parse_qs
 
 from serve import stand_in
 
@@ -14,11 +17,12 @@ OF_ONE_METRIC = ("Namespace", "MetricName", "Statistic", "ExtendedStatistic", "P
 
 def install():
     """To be called when MiniStack's environment is set, which MiniStack reads when it is imported."""
-    from ministack.services import cloudwatch, cloudwatch_logs
+    from ministack.services import cloudwatch, cloudwatch_logs, sns
 
     stand_in(
         (cloudwatch, "_put_metric_alarm", put_metric_alarm),
         (cloudwatch_logs, "handle_request", logs),
+        (sns, "handle_request", topics),
     )
 
 
@@ -43,3 +47,12 @@ async def logs(module, original, method, path, headers, body, query_params):
         return module.error_response_json("ResourceNotFoundException", missing, 400)
     group["kmsKeyId"] = asked["kmsKeyId"] if action == "AssociateKmsKey" else None
     return module.json_response({})
+
+
+async def topics(module, original, method, path, headers, body, query_params):
+    asked = parse_qs(body.decode("utf-8", errors="replace"))
+    if asked.get("Action") != ["GetDataProtectionPolicy"]:
+        return await original(method, path, headers, body, query_params)
+    _, missing = module._get_topic(asked["ResourceArn"][0])
+    nothing = "<GetDataProtectionPolicyResult></GetDataProtectionPolicyResult>"
+    return missing or module._xml(200, "GetDataProtectionPolicyResponse", nothing)

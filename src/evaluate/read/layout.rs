@@ -236,7 +236,7 @@ impl Layout {
         let has = |mark: &&str| names.iter().any(|name| name == mark);
         Self::ALL
             .into_iter()
-            .find(|layout| layout.marks().iter().all(|mark| has(mark)))
+            .find(|layout| layout.marks().iter().all(has))
     }
 }
 

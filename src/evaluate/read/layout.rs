@@ -234,9 +234,7 @@ impl Layout {
     pub fn of<T: AsRef<str>>(names: &[T]) -> Option<Self> {
         let names: Vec<String> = names.iter().map(|name| normal(name.as_ref())).collect();
         let has = |mark: &&str| names.iter().any(|name| name == mark);
-        Self::ALL
-            .into_iter()
-            .find(|layout| layout.marks().iter().all(|mark| has(mark)))
+        Self::ALL.into_iter().find(|layout| layout.marks().iter().all(has))
     }
 }
 

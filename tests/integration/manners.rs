@@ -547,7 +547,17 @@ fn status_and_output_tell_what_stands() {
     );
     assert!(run.stdout.contains("60 of 60 resources exist"), "{run:#?}");
     let status = env.run(&["status", "--json"]).exits(0).json();
-    let names = ["account", "endpoint", "env", "outputs", "region", "resources", "serial"];
+    let names = [
+        "account",
+        "caller",
+        "endpoint",
+        "env",
+        "outputs",
+        "profile",
+        "region",
+        "resources",
+        "serial",
+    ];
     assert_eq!(keys(&status), names);
     assert_eq!(status["account"], env.account.as_str());
     assert_eq!(status["endpoint"], Emulator::shared().endpoint());

@@ -373,7 +373,9 @@ const ABOUT_UNKNOWN: &[&str] = &[
     "kms:",
     "lambda:CreateFunction",
     "logs:DescribeLogGroups",
+    "sns:GetDataProtectionPolicy",
     "sns:ListTagsForResource",
+    "sns:PutDataProtectionPolicy",
     "sns:TagResource",
     "sns:UntagResource",
 ];

@@ -178,10 +178,11 @@ fn roles_and_policies_stand_under_their_path_and_move_with_all_that_names_them()
         "messaging.feedback_role",
     ] {
         let change = the(&diff["changes"], "address", address);
+        assert_eq!(change["action"], "replace", "{change:#}");
+        let moved = the(&change["fields"], "path", "path");
         assert_eq!(
-            (&change["action"], &change["fields"][0]["path"]),
-            (&json!("replace"), &json!("path")),
-            "{change:#}"
+            (&moved["from"], &moved["to"]),
+            (&json!("/team/fraud/"), &json!("/other/"))
         );
     }
     assert_eq!(

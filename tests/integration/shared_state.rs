@@ -34,7 +34,7 @@ impl Shared {
     }
 
     fn in_region(region: Option<&str>) -> Self {
-        let env = Environment::new();
+        let env = Environment::new().scoring();
         let bucket = format!("states-{}", env.account);
         let mut create = json!({"Bucket": bucket});
         if let Some(region) = region {

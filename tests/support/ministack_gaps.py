@@ -9,6 +9,7 @@ and see them repaired. For the tests alone: what `--local` needs too is closed b
 
 from urllib.parse import parse_qs
 
+from markup import Markup
 from serve import stand_in
 
 # What only an alarm on one metric has.
@@ -54,5 +55,5 @@ async def topics(module, original, method, path, headers, body, query_params):
     if asked.get("Action") != ["GetDataProtectionPolicy"]:
         return await original(method, path, headers, body, query_params)
     _, missing = module._get_topic(asked["ResourceArn"][0])
-    nothing = "<GetDataProtectionPolicyResult></GetDataProtectionPolicyResult>"
+    nothing = Markup("<GetDataProtectionPolicyResult></GetDataProtectionPolicyResult>")
     return missing or module._xml(200, "GetDataProtectionPolicyResponse", nothing)

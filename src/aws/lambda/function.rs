@@ -7,7 +7,7 @@ pub use super::wire::Spec;
 use super::wire::{configured, dead_letter, environment, signed, tracing, unread, zip};
 use crate::aws::absent::present;
 use crate::aws::{Aws, tags};
-use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Tags, Target};
+use crate::resource::{Address, Changes, Class, Failure, Observed, Outputs, Reconciler, Target};
 use aws_sdk_lambda::operation::get_function::GetFunctionOutput;
 use aws_sdk_lambda::types::{Architecture, FunctionCode, Runtime, State};
 use std::sync::Arc;

@@ -3,7 +3,6 @@
 
 use crate::client::{Client, transaction};
 use crate::drift::changes;
-use crate::permissions::{documents, principal_with, run_as};
 use crate::smoke::script;
 use crate::support::{Emulator, Environment, LocalEmu};
 use serde_json::{Value, json};
@@ -174,70 +173,4 @@ fn without_its_policy_each_function_is_refused() {
     client.post(&transaction("t-2", "u-1", "1")).with_status(500);
     let result = client.invoke("pattern-analyzer-dev", &json!({}));
     assert_eq!(result["FunctionError"], "Unhandled", "{result:#}");
-}
-
-/// A policy as this emulator can hold somebody to it. It knows no tags of keys and of requests, no `iam:PolicyARN` and the like,
-/// so that the conditions go; it knows API Gateway's actions by the names of the operations instead of by verbs, and not what
-/// tags, rules and keys are about: these are allowed on everything. All else is held to the names.
-fn as_far_as_known(document: &Value) -> Value {
-    let is_unknown = |action: &&Value| {
-        let action = action.as_str().expect("an action");
-        let services = [
-            "apigateway:",
-            "cloudwatch:",
-            "events:",
-            "iam:PassRole",
-            "kms:",
-            "logs:",
-            "sns:",
-            "ssm:",
-        ];
-        services.iter().any(|begins| action.starts_with(begins)) || action.contains("Tag")
-    };
-    let mut known = Vec::new();
-    for statement in document["Statement"].as_array().expect("a list of statements") {
-        let actions = statement["Action"].as_array().expect("a list of actions");
-        let (unknown, others): (Vec<&Value>, Vec<&Value>) = actions.iter().partition(is_unknown);
-        let mut unknown: Vec<Value> = unknown.into_iter().cloned().collect();
-        if unknown
-            .iter()
-            .any(|action| action.as_str().is_some_and(|action| action.starts_with("apigateway:")))
-        {
-            unknown.push(json!("apigateway:*"));
-        }
-        if !unknown.is_empty() {
-            known.push(json!({"Effect": statement["Effect"], "Action": unknown, "Resource": "*"}));
-        }
-        if !others.is_empty() {
-            known.push(json!({"Effect": statement["Effect"], "Action": others, "Resource": statement["Resource"]}));
-        }
-    }
-    json!({"Version": "2012-10-17", "Statement": known})
-}
-
-#[test]
-fn with_the_policies_that_are_printed_everything_can_be_done() {
-    let env = Environment::on(enforcing()).scoring();
-    let state = env.state_folder().display().to_string();
-    let policies = |purpose| {
-        documents(&env, purpose, &state)
-            .iter()
-            .map(as_far_as_known)
-            .collect::<Vec<_>>()
-    };
-    let deployer = principal_with(&env, "deployer", &policies("deploy"));
-    let run = |args: &[&str]| run_as(&env, &deployer, args);
-    run(&["up", "--yes"]).exits(0);
-    run(&["diff", "--exit-code"]).exits(0);
-    env.settings("requests_per_day = 2000\nalert_email = \"two@fintech.io\"\n[tags]\nTeam = \"two\"\n");
-    run(&["up", "--yes"]).exits(0);
-    run(&["down", "--yes"]).exits(0);
-
-    // Else this would show nothing.
-    let reader = principal_with(&env, "reader", &policies("diff"));
-    let refused = run_as(&env, &reader, &["up", "--yes"]);
-    assert!(
-        refused.code != 0 && refused.stderr.contains("AccessDenied"),
-        "{refused:#?}"
-    );
 }

@@ -364,6 +364,8 @@ fn role_arn(env: &Environment, name: &str) -> String {
 /// The beginnings of actions of which the emulator does not know what they are about, or not as AWS does.
 const ABOUT_UNKNOWN: &[&str] = &[
     "cloudwatch:",
+    "dynamodb:DeleteResourcePolicy",
+    "dynamodb:GetResourcePolicy",
     "dynamodb:ListTagsOfResource",
     "dynamodb:TagResource",
     "dynamodb:UntagResource",
